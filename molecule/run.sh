@@ -72,7 +72,7 @@ nodes_are_up() {
 create_nodes() {
     began=$(date +%s)
     # Molecule believes its own notes: after lost containers it would take them for running.
-    { molecule reset --all && molecule create --no-command-borders; } > "$logs/create.log" 2>&1 || { cat "$logs/create.log" >&2; return 1; }
+    { molecule reset --scenario-name default && molecule create --no-command-borders; } > "$logs/create.log" 2>&1 || { cat "$logs/create.log" >&2; return 1; }
     echo "nodes: up ($(($(date +%s) - began)) s)"
 }
 
