@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run stages, print what each came to, and end with one line of counts."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from .outcome import Outcome
+from .stages import STAGES, Stage
+
+#: At a time: most of them keep one core busy.
+LANES = 2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 when everything passed."""
+    parser = argparse.ArgumentParser(prog="tools/test.sh", description="Check everything there is to check.")
+    parser.add_argument("--fast", action="store_true", help="without containers and slow tests")
+    parser.add_argument("--list", action="store_true", help="name the stages")
+    parser.add_argument(
+        "--only", action="append", metavar="STAGE", choices=[stage.name for stage in STAGES], help="this stage alone"
+    )
+    options = parser.parse_args(arguments)
+    chosen = [stage for stage in STAGES if stage.name in (options.only or [stage.name])]
+    if options.fast and not options.only:
+        chosen = [stage for stage in chosen if stage.in_fast]
+    if options.list:
+        print("\n".join(stage.name for stage in chosen))
+        return 0
+    total = run_stages(chosen, fast=options.fast)
+    print(total, flush=True)
+    return 1 if total.failed else 0
+
+
+def run_stages(stages: Sequence[Stage], *, fast: bool) -> Outcome:
+    """Run them, those that need the machine for themselves last; returns the sum."""
+    total = Outcome(0, 0)
+    for lanes, group in (
+        (LANES, [stage for stage in stages if not stage.alone]),
+        (1, [stage for stage in stages if stage.alone]),
+    ):
+        with ThreadPoolExecutor(lanes) as pool:
+            for future in as_completed([pool.submit(run_stage, stage, fast) for stage in group]):
+                total += future.result()
+    return total
+
+
+def run_stage(stage: Stage, fast: bool) -> Outcome:
+    """Run one and print it as one block, so that two at a time stay readable."""
+    began = time.monotonic()
+    outcome = stage.work(fast)
+    word = "FAILED" if outcome.failed else "ok"
+    block = f"{word:<6}  {stage.name:<13} {time.monotonic() - began:6.1f} s   {outcome}\n"
+    if outcome.failed:
+        block = f"{'-' * 20} {stage.name}\n{outcome.output.rstrip()}\n{block}"
+    sys.stdout.write(block)
+    sys.stdout.flush()
+    return outcome
+
+
+sys.exit(main(sys.argv[1:]))

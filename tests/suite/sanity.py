@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ansible-test sanity, on a copy of the tree at the place ansible-test insists on."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from .commands import ROOT, repository_files, run
+from .outcome import Outcome, from_returncode
+
+#: ansible-test fetches pip from a host of its own; the pip that comes with Python does as well, and needs no network.
+BOOTSTRAP = """\
+import subprocess, sys
+subprocess.check_call([sys.executable, "-m", "ensurepip"])  # in a child: ensurepip hides pip's configuration
+args = [arg for arg in sys.argv[1:] if arg not in ("--no-setuptools", "--no-wheel")]
+sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", *args]))
+"""
+
+
+def run_sanity() -> Outcome:
+    """All sanity tests with the Python that runs this."""
+    # A home of its own: ansible-test keeps its environments and its copy of pip there, between runs.
+    home = ROOT / ".cache" / "ansible-test"
+    write_bootstrap(home / ".ansible" / "test" / "cache")
+    with tempfile.TemporaryDirectory(prefix="cora-sanity-") as scratch:
+        tree = Path(scratch) / "ansible_collections" / "cora" / "backup"
+        export_tree(tree)
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        argv = ["ansible-test", "sanity", "--requirements", "--python", python, "--color", "no"]
+        code, output = run(argv, cwd=tree, env={"HOME": str(home), **pip_configuration()}, timeout_seconds=900)
+    return from_returncode(code, output)
+
+
+def export_tree(tree: Path) -> None:
+    """Copy what Git tracks or would add."""
+    for name in repository_files():
+        target = tree / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target, follow_symlinks=False)
+
+
+def write_bootstrap(cache: Path) -> None:
+    """Put the bootstrap where ansible-test would have cached the one it downloads."""
+    package = importlib.util.find_spec("ansible_test")
+    if package is None or not package.submodule_search_locations:
+        return
+    source = Path(package.submodule_search_locations[0], "_internal", "python_requirements.py").read_text()
+    cache.mkdir(parents=True, exist_ok=True)
+    for version in re.findall(r"pip='([0-9.]+)'", source):
+        (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(BOOTSTRAP)
+
+
+def pip_configuration() -> dict[str, str]:
+    """The user's pip configuration, which the other home would hide."""
+    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    path = os.path.join(base, "pip", "pip.conf")
+    return {"PIP_CONFIG_FILE": path} if "PIP_CONFIG_FILE" not in os.environ and os.path.exists(path) else {}

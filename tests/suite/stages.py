@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages of a test run."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .commands import ROOT, repository_files, run
+from .outcome import Outcome, from_junit, from_last_line, from_returncode
+from .sanity import run_sanity
+
+#: The engine and the plugins, under the name they are imported by.
+COLLECTION = "playbooks/collections/ansible_collections/cora/backup"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One named check.
+
+    :param work: called with whether slow tests are left out
+    :param in_fast: part of --fast
+    :param alone: runs after the others, with the machine to itself, because it measures or fills it
+    """
+
+    name: str
+    work: Callable[[bool], Outcome]
+    in_fast: bool = True
+    alone: bool = False
+
+
+def tool(*argv: str) -> Callable[[bool], Outcome]:
+    """A check that is one command."""
+    return lambda _fast: from_returncode(*run(argv, timeout_seconds=600))
+
+
+def shellcheck(_fast: bool) -> Outcome:
+    """Every shell script, found by name."""
+    scripts = [str(path) for path in [*repository_files("*.sh"), Path(".ci/run")]]
+    return from_returncode(*run(["shellcheck", "--external-sources", *scripts], timeout_seconds=120))
+
+
+def pytest(directory: str) -> Callable[[bool], Outcome]:
+    """The tests of a directory, counted one by one."""
+
+    def work(fast: bool) -> Outcome:
+        with tempfile.TemporaryDirectory(prefix="cora-pytest-") as scratch:
+            report = Path(scratch, "junit.xml")
+            argv = [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "--color=no",
+                "-p",
+                "no:cacheprovider",
+                f"--junit-xml={report}",
+            ]
+            if fast:
+                argv += ["-m", "not slow"]
+            code, output = run([*argv, directory], timeout_seconds=150 if fast else 1200)
+            return from_junit(report, code, output)
+
+    return work
+
+
+def molecule(_fast: bool) -> Outcome:
+    """All scenarios, on containers with a real systemd."""
+    env = {"CORA_TEST_PYTHON": sys.executable}
+    return from_last_line(*run([str(ROOT / "molecule" / "run.sh")], timeout_seconds=1500, env=env))
+
+
+#: The longest first: they run two at a time.
+STAGES = (
+    Stage("sanity", run_sanity),
+    Stage("unit", pytest("tests/unit")),
+    Stage("faults", pytest("tests/faults")),
+    Stage("ansible-lint", tool("ansible-lint", "--offline", "--nocolor")),
+    Stage("mypy", tool("mypy", f"{COLLECTION}/plugins", "tools/cora_cli", "tests")),
+    Stage("ruff-check", tool("ruff", "check", "--no-cache", ".")),
+    Stage("ruff-format", tool("ruff", "format", "--no-cache", "--diff", ".")),
+    Stage("yamllint", tool("yamllint", "--strict", "--format", "parsable", ".")),
+    Stage("shellcheck", shellcheck),
+    Stage("changelog", tool("antsibull-changelog", "lint")),
+    Stage("molecule", molecule, in_fast=False, alone=True),
+)
