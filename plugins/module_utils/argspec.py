@@ -1,0 +1,182 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all modules share: argument specs, their way into the engine's requests, and the way of its errors out."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any, Mapping, Optional
+
+from . import catalog
+from .errors import CoraError, ProgramError, SettingsError
+from .names import printable
+from .settings import (
+    SCENARIOS,
+    SERVICE_KINDS,
+    BackupSettings,
+    RestoreRequest,
+    Service,
+    default_seal,
+    default_vault,
+    find_project,
+)
+
+Spec = dict[str, Any]
+Params = Mapping[str, Any]
+
+VAULT_SPEC: Spec = {"vault": {"type": "path"}}
+RUN_SPEC: Spec = {"lock_wait_seconds": {"type": "float", "default": 0}, "progress_file": {"type": "path"}}
+SERVICES_SPEC: Spec = {
+    "services": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "kind": {"type": "str", "required": True, "choices": list(SERVICE_KINDS)},
+            "name": {"type": "str"},
+            "user": {"type": "str"},
+            "stop": {"type": "list", "elements": "str"},
+            "start": {"type": "list", "elements": "str"},
+        },
+        "required_if": [
+            ("kind", "pm2", ["name"]),
+            ("kind", "systemd", ["name"]),
+            ("kind", "command", ["stop", "start"]),
+        ],
+    },
+    "health_command": {"type": "list", "elements": "str", "default": []},
+    "health_timeout_seconds": {"type": "float", "default": 30},
+}
+
+
+def snapshot_spec() -> Spec:
+    """Options of the module C(snapshot)."""
+    return {
+        "project": {"type": "path", "required": True},
+        "search_project": {"type": "bool", "default": False},
+        "exclude": {"type": "list", "elements": "str"},
+        "critical": {"type": "list", "elements": "str"},
+        "logs": {"type": "list", "elements": "str"},
+        "log_cap_bytes": {"type": "int"},
+        "large_file_bytes": {"type": "int"},
+        "seal": {"type": "str", "choices": ["required", "best_effort"]},
+        **VAULT_SPEC,
+        **RUN_SPEC,
+    }
+
+
+def restore_spec() -> Spec:
+    """Options of the module C(restore)."""
+    return {
+        "id": {"type": "str", "required": True},
+        "project": {"type": "path"},
+        "target": {"type": "path"},
+        "scenario": {"type": "str", "default": "plan", "choices": list(SCENARIOS)},
+        "files": {"type": "list", "elements": "str", "default": []},
+        "keep_setuid": {"type": "bool", "default": False},
+        **VAULT_SPEC,
+        **SERVICES_SPEC,
+        **RUN_SPEC,
+    }
+
+
+def vault_of(params: Params) -> str:
+    """The vault that was asked for, or the default one of the user who runs the module."""
+    return str(params["vault"] or default_vault())
+
+
+def snapshot_settings(params: Params) -> BackupSettings:
+    """What C(snapshot) is asked to do; what was left out is the engine's default.
+
+    :raises CoraError: when it cannot be
+    """
+    chosen: dict[str, Any] = {
+        name: tuple(params[name]) for name in ("exclude", "critical", "logs") if params[name] is not None
+    }
+    chosen.update({name: params[name] for name in ("log_cap_bytes", "large_file_bytes") if params[name] is not None})
+    project = str(params["project"])
+    return BackupSettings(
+        project=find_project(project) if params["search_project"] else project,
+        vault=vault_of(params),
+        seal=params["seal"] or default_seal(),
+        lock_wait_seconds=params["lock_wait_seconds"],
+        progress_file=params["progress_file"],
+        **chosen,
+    )
+
+
+def services_of(params: Params) -> tuple[Service, ...]:
+    """The services to stop and start.
+
+    :raises SettingsError: when one is not described whole
+    """
+    return tuple(
+        Service(
+            kind=service["kind"],
+            name=service["name"],
+            user=service["user"],
+            stop=_words(service["stop"]),
+            start=_words(service["start"]),
+        )
+        for service in params["services"]
+    )
+
+
+def _words(words: Optional[list[str]]) -> Optional[tuple[str, ...]]:
+    return None if words is None else tuple(words)
+
+
+def restore_request(params: Params, *, check: bool) -> RestoreRequest:
+    """What C(restore) is asked to do.
+
+    :raises CoraError: when there is no such backup, or the options contradict each other
+    """
+    vault = vault_of(params)
+    backup_id = catalog.resolve_id(vault, params["id"], params["project"])
+    if params["project"] and not params["target"]:
+        _check_origin(vault, backup_id, params["project"])
+    return RestoreRequest(
+        vault=vault,
+        id_text=backup_id,
+        project=params["target"],
+        scenario=params["scenario"],
+        files=tuple(params["files"]),
+        services=services_of(params),
+        health_command=tuple(params["health_command"]),
+        health_timeout_seconds=params["health_timeout_seconds"],
+        keep_setuid=params["keep_setuid"],
+        check=check,
+        lock_wait_seconds=params["lock_wait_seconds"],
+        progress_file=params["progress_file"],
+    )
+
+
+def _check_origin(vault: str, backup_id: str, project: str) -> None:
+    # an id of another project beside a configured project: one of the two is a mistake, and a restore must not guess which
+    origin = catalog.project_of(vault, backup_id)
+    if origin.rstrip("/") != project.rstrip("/"):
+        raise SettingsError(
+            f"Backup {backup_id} is of {printable(origin)}, not of {printable(project)}. "
+            "Say where it shall be restored to: target."
+        )
+
+
+def failure(error: CoraError) -> dict[str, Any]:
+    """An error as arguments of C(fail_json)."""
+    result: dict[str, Any] = {"msg": _valid_text(str(error)), "error": type(error).__name__}
+    if isinstance(error, ProgramError):
+        result["cmd"] = [printable(word) for word in error.argv]
+        result["rc"] = error.returncode
+        result["stderr"] = _valid_text(error.stderr)
+    return result
+
+
+def _valid_text(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def stop_on_signals() -> None:
+    """Let SIGTERM end a module the way Ctrl-C does: what the engine has begun is put away before it ends."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)

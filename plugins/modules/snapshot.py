@@ -1,0 +1,201 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: snapshot
+short_description: Make one complete, immutable backup of a project directory
+version_added: 1.0.0
+description:
+  - Archives a project directory, copies its SQLite databases consistently while they are in use, keeps its critical files
+    plain a second time, and makes the whole backup immutable.
+  - Every backup is complete and independent. It can be restored with nothing but C(tar), C(sha256sum) and C(cp).
+  - A run that is killed leaves either nothing that is listed or a backup that verifies. The next run puts away what was left.
+author:
+  - cora.backup contributors (!UNKNOWN)
+extends_documentation_fragment:
+  - cora.backup.attributes
+  - cora.backup.vault
+  - cora.backup.vault.run
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Says whether the project and the vault could be used and makes no backup.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details:
+      - Every run makes a new backup.
+options:
+  project:
+    description: Absolute path of the directory to back up.
+    type: path
+    required: true
+  search_project:
+    description: Back up the top of the Git work tree around O(project) instead of O(project) itself.
+    type: bool
+    default: false
+  exclude:
+    description:
+      - Patterns (C(gitignore) syntax, relative to the project) of what is left out and only counted.
+      - Left out, C(node_modules/), C(venv/), C(.venv/), C(__pycache__/) and C(.git/).
+    type: list
+    elements: str
+  critical:
+    description:
+      - Patterns of files that are also kept uncompressed.
+      - Left out, Markdown files at the top, work logs, C(.env) files, and pm2 and compose files at the top.
+    type: list
+    elements: str
+  logs:
+    description:
+      - Patterns of logs, kept by their newest O(log_cap_bytes).
+      - Left out, C(*.log) and what C(logrotate) makes of it uncompressed.
+    type: list
+    elements: str
+  log_cap_bytes:
+    description: How much of a log is kept. Left out, 50 MiB.
+    type: int
+  large_file_bytes:
+    description: Files over this size are listed in C(LARGE_FILES.txt). Left out, 50 MiB.
+    type: int
+  seal:
+    description:
+      - V(required) fails where the backup cannot be made immutable.
+      - V(best_effort) keeps it and says so.
+      - Left out, V(required) for root and V(best_effort) for other users, who cannot set the flag.
+    type: str
+    choices:
+      - required
+      - best_effort
+requirements:
+  - pathspec (Python package)
+seealso:
+  - module: cora.backup.checksum
+  - module: cora.backup.restore
+"""
+
+EXAMPLES = r"""
+- name: Back up a project
+  cora.backup.snapshot:
+    project: /srv/app
+
+- name: Back up to another disk, without build results
+  cora.backup.snapshot:
+    project: /srv/app
+    vault: /mnt/disk/cora
+    exclude:
+      - node_modules/
+      - .venv/
+      - /dist/
+"""
+
+RETURN = r"""
+id:
+  description: Name of the backup.
+  returned: success, not in check mode
+  type: str
+  sample: 20261124-033000-4f6dfed
+path:
+  description: Where the backup is.
+  returned: success, not in check mode
+  type: str
+  sample: /var/backups/cora/20261124-033000-4f6dfed
+project:
+  description: What was backed up.
+  returned: success
+  type: str
+vault:
+  description: Where to.
+  returned: success
+  type: str
+sealed:
+  description: Whether the backup is immutable; every flag was read back.
+  returned: success, not in check mode
+  type: bool
+seal_note:
+  description: Why it is not immutable; empty when it is.
+  returned: success, not in check mode
+  type: str
+files:
+  description: How many files are in the backup.
+  returned: success, not in check mode
+  type: int
+size_bytes:
+  description: What they measure.
+  returned: success, not in check mode
+  type: int
+archive_bytes:
+  description: What the archive measures.
+  returned: success, not in check mode
+  type: int
+databases:
+  description: How many of the files are SQLite databases, copied consistently.
+  returned: success, not in check mode
+  type: int
+critical:
+  description: How many files are also kept uncompressed.
+  returned: success, not in check mode
+  type: int
+excluded:
+  description: How many files and directories were left out by patterns.
+  returned: success, not in check mode
+  type: int
+incomplete:
+  description: Whether files could not be read or changed each time they were read; the warnings say which.
+  returned: success, not in check mode
+  type: bool
+recovered:
+  description: What an earlier, interrupted run had left and this one put right.
+  returned: success, not in check mode
+  type: list
+  elements: str
+duration_seconds:
+  description: How long it took.
+  returned: success, not in check mode
+  type: float
+summary:
+  description: The result in a person's words, a line each.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import traceback
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.cora.backup.plugins.module_utils import argspec
+from ansible_collections.cora.backup.plugins.module_utils.backup import create_backup
+from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
+from ansible_collections.cora.backup.plugins.module_utils.summary import backup_summary
+
+try:
+    import pathspec  # noqa: F401
+except ImportError:
+    HAS_PATHSPEC = False
+    PATHSPEC_IMPORT_ERROR = traceback.format_exc()
+else:
+    HAS_PATHSPEC = True
+    PATHSPEC_IMPORT_ERROR = ""
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=argspec.snapshot_spec(), supports_check_mode=True)
+    if not HAS_PATHSPEC:
+        module.fail_json(msg=missing_required_lib("pathspec"), exception=PATHSPEC_IMPORT_ERROR)
+    argspec.stop_on_signals()
+    try:
+        result = create_backup(argspec.snapshot_settings(module.params), check=module.check_mode)
+    except CoraError as error:
+        module.fail_json(**argspec.failure(error))
+    module.exit_json(summary=backup_summary(result, check=module.check_mode), **result)
+
+
+if __name__ == "__main__":
+    main()
