@@ -22,11 +22,7 @@ diff <(find . -type f ! -name SHA256SUMS.txt | sed 's,^\./,,' | LC_ALL=C sort) \
     <(sed -E 's/^\\?[0-9a-f]{64} [ *](\.\/)?//' SHA256SUMS.txt | LC_ALL=C sort)
 
 say "tar alone gives the project back"
-rm -rf /srv/by-hand && mkdir /srv/by-hand
-tar -xzf cora-full.tar.gz -C /srv/by-hand --acls --xattrs --xattrs-include='user.*' --numeric-owner --same-permissions
-# The archive may hold the project under its own name.
-tree=/srv/by-hand
-[ -e "$tree/app.py" ] || tree=/srv/by-hand/project
+tree=$(/molecule/backup_restore/files/untar.sh cora-full.tar.gz)
 /molecule/shared/files/same_tree.sh /srv/copy "$tree" data service.log node_modules src/pipe
 [ ! -e "$tree/node_modules/left-pad" ] && [ ! -e "$tree/.git/config" ] && [ ! -e "$tree/data/busy.db-wal" ]
 /molecule/backup_restore/files/check_databases.sh "$tree/data"
@@ -46,20 +42,4 @@ say "large files are named"
 grep -F large.bin LARGE_FILES.txt | grep -F "$(sha256sum < /srv/copy/large.bin | cut -d' ' -f1)"
 
 say "root cannot take it away"
-unsealed=$(find . -exec lsattr -d {} + | awk '$1 !~ /i/')
-[ -z "$unsealed" ] || { echo "not sealed: $unsealed"; exit 1; }
-[[ $(lsattr -d "$vault") == *a* ]]
-sums=$(sha256sum SHA256SUMS.txt cora-full.tar.gz)
-refuse() { if "$@" 2> /dev/null; then echo "this was possible: $*"; exit 1; fi; }
-refuse rm -rf "$backup"
-refuse rm -f cora-full.tar.gz
-refuse mv "$backup" "$vault/gone"
-refuse mv cora-full.tar.gz gone
-refuse ln cora-full.tar.gz "$vault/another-name"
-refuse truncate --size 0 cora-full.tar.gz
-refuse dd if=/dev/zero of=cora-full.tar.gz count=1 conv=notrunc
-refuse chmod 0777 cora-full.tar.gz
-refuse touch critical/new
-refuse cp /etc/hostname critical/AI_WORK_LOG.md
-refuse find . -delete
-[ "$(sha256sum SHA256SUMS.txt cora-full.tar.gz)" = "$sums" ]
+/molecule/shared/files/attack.sh "$vault"
