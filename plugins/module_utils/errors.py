@@ -8,7 +8,7 @@ Every message says what happened, where, and what to do. A module catches C(Cora
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 
 class CoraError(Exception):
@@ -44,7 +44,9 @@ class IntegrityError(CoraError):
 
 
 class RestoreError(CoraError):
-    """A restore did not take place, or was taken back."""
+    """A restore did not take place, or was taken back (C(rolled_back))."""
+
+    rolled_back = False
 
 
 class TargetBusyError(RestoreError):

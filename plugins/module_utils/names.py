@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """File names: bytes on disk, text in memory, escaped for people.
 
-A Linux name is any run of bytes but NUL and C(/). In memory the engine holds it as UTF-8 text in which each byte that is
-not UTF-8 stands as a lone surrogate (PEP 383), whatever the locale says, so that an index written under one locale is read
-back the same under another.
+A Linux name is any run of bytes but NUL and C(/). In memory the engine holds it as UTF-8 text in which each byte that
+is not UTF-8 stands as a lone surrogate (PEP 383), whatever the locale says, so that an index written under one locale
+is read back the same under another.
 """
 
 from __future__ import annotations

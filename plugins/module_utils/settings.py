@@ -19,7 +19,8 @@ DEFAULT_LOG_CAP_BYTES = 50 * MEBIBYTE
 #: Patterns have gitignore syntax, relative to the project.
 DEFAULT_EXCLUDE = ("node_modules/", "venv/", ".venv/", "__pycache__/", ".git/")
 DEFAULT_CRITICAL = ("/*.md", "*WORK_LOG*", ".env", ".env.*", "/ecosystem.config.*", "/docker-compose*.y*ml")
-DEFAULT_LOGS = ("*.log", "logs/**")
+#: Only names that are surely plain text: half of a compressed log would be no log.
+DEFAULT_LOGS = ("*.log", "*.log.[0-9]", "*.log.[0-9][0-9]")
 
 #: A critical file is kept plain a second time; beyond this size only the archive has it, and the report says so.
 CRITICAL_LIMIT_BYTES = 256 * MEBIBYTE
@@ -141,7 +142,9 @@ def find_project(start: str) -> str:
             return directory
         parent = os.path.dirname(directory)
         if parent == directory:
-            raise ProjectError(f"There is no Git work tree around {start}: name the project (--project DIR, or cora_project).")
+            raise ProjectError(
+                f"There is no Git work tree around {start}: name the project (--project DIR, or cora_project)."
+            )
         directory = parent
 
 

@@ -1,0 +1,280 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading an archive by its index: whole, or the few frames that one file needs.
+
+Nothing is believed: a frame is what the index says by its SHA-256, a header is what the index says field by field,
+content is what the index says by its SHA-256. The index itself is covered by SHA256SUMS.txt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Callable
+
+from . import layout
+from .errors import IntegrityError
+from .gzip_frames import decompress
+from .index import Entry, Frame, read_index
+from .names import printable
+from .parallel import ordered_map
+from .tar_format import BLOCK_BYTES, END_OF_ARCHIVE, FILE, Member, decode_member, padding
+
+_ZEROS = bytes(1024 * 1024)
+#: A group of more frames than this is streamed, so that a huge file never stands in memory.
+STREAM_FROM_FRAMES = 8
+
+Pieces = Iterable[tuple[int, bytes]]
+
+
+@dataclass
+class Group:
+    """Frames that belong together, and the entries in them: one frame of many entries, or many frames of one."""
+
+    frames: list[Frame] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether it is too large to be read at once."""
+        return len(self.frames) > STREAM_FROM_FRAMES
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An entry of the archive, its header checked against the index.
+
+    :param pieces: its content as C((offset, bytes)), holes left out; checked by :func:`checked` while it is read
+    """
+
+    entry: Entry
+    member: Member
+    pieces: Pieces
+
+
+class ArchiveReader:
+    """One archive of a backup and its index.
+
+    :param directory: the backup
+    :raises IntegrityError: when the archive cannot be opened
+    """
+
+    def __init__(self, directory: str, *, archive: str = layout.ARCHIVE) -> None:
+        self._index_path = os.path.join(directory, layout.INDEX)
+        self.path = os.path.join(directory, archive)
+        try:
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise IntegrityError(f"The archive {printable(self.path)} cannot be opened: {error.strerror}.") from error
+
+    def __enter__(self) -> ArchiveReader:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        os.close(self._fd)
+
+    def groups(self) -> Iterator[Group]:
+        """All groups, in the order of the archive.
+
+        :raises IntegrityError: when the index is damaged, or does not cover the archive without a gap
+        """
+        group = Group()
+        offset = number = 0
+        for line in read_index(self._index_path):
+            if isinstance(line, Entry):
+                group.entries.append(line)
+                continue
+            if group.entries:
+                yield group
+                group = Group()
+            if (line.number, line.offset) != (number, offset):
+                raise IntegrityError(f"The frames in {layout.INDEX} do not follow one another.")
+            group.frames.append(line)
+            offset += line.length_bytes
+            number += 1
+        yield group
+        if offset != os.fstat(self._fd).st_size:
+            raise IntegrityError(f"{os.path.basename(self.path)} is not as long as {layout.INDEX} says.")
+
+    def frame(self, frame: Frame) -> bytes:
+        """Content of a frame.
+
+        :raises IntegrityError: when it is not what the index says
+        """
+        data = os.pread(self._fd, frame.length_bytes, frame.offset)
+        if hashlib.sha256(data).hexdigest() != frame.sha256:
+            raise IntegrityError(
+                f"Bytes {frame.offset} to {frame.offset + frame.length_bytes} of the archive are damaged."
+            )
+        return decompress(data, frame.size_bytes)
+
+    def open_group(self, group: Group, wanted: Callable[[Entry], bool] = lambda entry: True) -> Iterator[Opened]:
+        """The wanted entries of a group; each is to be read before the next one is asked for.
+
+        :raises IntegrityError: when a frame or a header is damaged
+        """
+        if not group.entries:
+            return
+        if len(group.entries) == 1 and group.entries[0].frames == len(group.frames):
+            if wanted(group.entries[0]):
+                yield self._open_own(group)
+            return
+        if len(group.frames) != 1:
+            raise IntegrityError(f"{layout.INDEX} gives several entries a frame that is not one.")
+        data = self.frame(group.frames[0])
+        for entry in group.entries:
+            if wanted(entry):
+                member, at = decode_member(data, entry.at)
+                check_member(entry, member)
+                yield Opened(entry, member, expand(member, [data[at : at + member.size_bytes]]))
+
+    def check_coverage(self, group: Group) -> None:
+        """Whether the entries fill the frame with nothing hidden between them (what C(tar) would extract unasked).
+
+        :raises IntegrityError: when something stands there that the index does not name
+        """
+        if not group.entries:
+            if [self.frame(frame) for frame in group.frames] != [END_OF_ARCHIVE]:
+                raise IntegrityError("The archive does not end as it should.")
+            return
+        if len(group.frames) > 1:
+            return  # one entry; its length is checked when it is read
+        data = self.frame(group.frames[0])
+        end = 0
+        for entry in group.entries:
+            if entry.at != end:
+                raise IntegrityError("The archive holds something that the index does not name.")
+            member, at = decode_member(data, entry.at)
+            end = at + member.size_bytes + -member.size_bytes % BLOCK_BYTES
+        if end != len(data):
+            raise IntegrityError("The archive holds something that the index does not name.")
+
+    def _open_own(self, group: Group) -> Opened:
+        entry = group.entries[0]
+        frames = (
+            ordered_map(self.frame, group.frames) if group.is_streamed else iter([self.frame(f) for f in group.frames])
+        )
+        first = next(frames)
+        member, at = decode_member(first, entry.at)
+        check_member(entry, member)
+        return Opened(entry, member, expand(member, _exactly(first[at:], frames, member.size_bytes)))
+
+
+def _exactly(first: bytes, frames: Iterator[bytes], size_bytes: int) -> Iterator[bytes]:
+    """The data of an entry out of its frames, and nothing behind it but the padding."""
+    left = size_bytes
+    rest = first
+    while left > 0:
+        yield rest[:left]
+        taken = min(len(rest), left)
+        left -= taken
+        rest = rest[taken:] if left <= 0 else next(frames, b"")
+        if left > 0 and not rest:
+            raise IntegrityError("A file in the archive is cut short.")
+    if rest + b"".join(frames) != padding(size_bytes):
+        raise IntegrityError("The archive holds something that the index does not name.")
+
+
+def check_member(entry: Entry, member: Member) -> None:
+    """Compare a header with the index.
+
+    :raises IntegrityError: when they differ
+    """
+    size = member.size_bytes if member.sparse_size_bytes is None else member.sparse_size_bytes
+    in_archive = (member.path, member.kind, member.mode, member.uid, member.gid, member.mtime_ns, member.link, size)
+    in_index = (entry.path, entry.kind, entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.link, entry.size_bytes)
+    if in_archive != in_index:
+        raise IntegrityError(f"The header of {printable(entry.path)} in the archive is not what the index says.")
+
+
+def expand(member: Member, chunks: Iterable[bytes]) -> Pieces:
+    """Content of an entry as C((offset, bytes)); the map of a sparse file is read and applied.
+
+    :raises IntegrityError: when the map is damaged
+    """
+    if member.sparse_size_bytes is None:
+        at = 0
+        for chunk in chunks:
+            if chunk:
+                yield at, chunk
+                at += len(chunk)
+        return
+    yield from _expand_sparse(chunks, member.sparse_size_bytes)
+
+
+def _expand_sparse(chunks: Iterable[bytes], size_bytes: int) -> Pieces:
+    source = iter(chunks)
+    segments, rest = _read_map(source)
+    end = 0
+    for offset, length in segments:
+        if offset < end or offset + length > size_bytes:
+            raise IntegrityError("The map of a sparse file in the archive is damaged.")
+        end = offset + length
+        while length > 0:
+            rest = rest or next(source, b"")
+            if not rest:
+                raise IntegrityError("A sparse file in the archive is cut short.")
+            yield offset, rest[:length]
+            step = min(length, len(rest))
+            offset, length, rest = offset + step, length - step, rest[step:]
+    if rest or any(source):
+        raise IntegrityError("The map of a sparse file in the archive is damaged.")
+
+
+def _read_map(source: Iterator[bytes]) -> tuple[list[tuple[int, int]], bytes]:
+    buffer = b""
+    numbers: list[int] = []
+    at = 0
+    while not numbers or len(numbers) < 1 + 2 * numbers[0]:
+        newline = buffer.find(b"\n", at)
+        if newline < 0:
+            more = next(source, b"")
+            if not more:
+                raise IntegrityError("The map of a sparse file in the archive is damaged.")
+            buffer += more
+            continue
+        if not buffer[at:newline].isdigit():
+            raise IntegrityError("The map of a sparse file in the archive is damaged.")
+        numbers.append(int(buffer[at:newline]))
+        at = newline + 1
+    data_at = at + -at % BLOCK_BYTES
+    while len(buffer) < data_at:
+        buffer += next(source, bytes(data_at - len(buffer)))
+    return list(zip(numbers[1::2], numbers[2::2])), buffer[data_at:]
+
+
+def checked(entry: Entry, pieces: Pieces) -> Pieces:
+    """The same pieces; after the last one the digest is compared.
+
+    :raises IntegrityError: when the content is not what the index says
+    """
+    digest = hashlib.sha256()
+    at = 0
+    for offset, data in pieces:
+        _hash_zeros(digest, offset - at)
+        digest.update(data)
+        at = offset + len(data)
+        yield offset, data
+    _hash_zeros(digest, entry.size_bytes - at)
+    if entry.kind == FILE and digest.hexdigest() != entry.sha256:
+        raise IntegrityError(f"The content of {printable(entry.path)} is damaged.")
+
+
+def _hash_zeros(digest: hashlib._Hash, count: int) -> None:
+    while count > 0:
+        step = min(count, len(_ZEROS))
+        digest.update(_ZEROS[:step])
+        count -= step
+
+
+def find_entries(directory: str, wanted: Callable[[Entry], bool]) -> list[Entry]:
+    """Entries of a backup's index that are wanted.
+
+    :raises IntegrityError: when the index is damaged
+    """
+    return [
+        line for line in read_index(os.path.join(directory, layout.INDEX)) if isinstance(line, Entry) and wanted(line)
+    ]

@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making a backup, in the order that a kill at any moment cannot spoil.
+
+Stage inside the vault → write → fsync files → fsync directories → rename into place → fsync the vault → seal → read
+every flag back. Until the rename nothing is listed; after it what is listed is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from . import durable, layout
+from .archive_writer import ArchiveTotals
+from .describe import large_files_text, manifest, report
+from .errors import ProjectError, SealError, SettingsError
+from .git_repo import GitRepo
+from .names import printable
+from .patterns import PathFilter
+from .progress import Progress
+from .project_archiver import Taken, write_archive
+from .scan import ScanNotes, walk
+from .settings import SEAL_REQUIRED, BackupSettings
+from .vault import Vault, remove_unpublished
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A staged backup, complete and on disk."""
+
+    taken: Taken
+    archive: ArchiveTotals
+    report: dict[str, Any]
+
+
+def create_backup(settings: BackupSettings, *, check: bool = False) -> dict[str, Any]:
+    """Make one complete, independent, sealed backup.
+
+    :param check: look whether it could be made, and make nothing
+    :returns: what was made, in JSON types
+    :raises CoraError: when none could be made; then nothing is listed that was not there before
+    """
+    started = time.monotonic()
+    _check_project(settings)
+    _check_vault_place(settings)
+    if check:
+        return {"changed": True, "project": settings.project, "vault": settings.vault}
+    _allow_many_open_files()
+    vault = Vault(settings.vault)
+    vault.prepare()
+    with vault.lock(settings.lock_wait_seconds):
+        recovered = vault.recover()
+        unsealable = vault.why_not_sealable()
+        if unsealable and settings.seal == SEAL_REQUIRED:
+            raise SealError(
+                f"Backups in {printable(vault.root)} cannot be made immutable: {unsealable} Choose a vault where they "
+                "can, "
+                "or accept backups that root can delete (seal: best_effort)."
+            )
+        result = _write_publish_seal(settings, vault, unsealable)
+    result["recovered"] = recovered
+    result["duration_seconds"] = round(time.monotonic() - started, 3)
+    return result
+
+
+def _check_project(settings: BackupSettings) -> None:
+    if not os.path.isdir(settings.project):
+        raise ProjectError(f"The project {printable(settings.project)} is not a directory (or not there).")
+    if os.path.realpath(settings.project) == "/":
+        raise SettingsError("The project cannot be the whole system (/): name the directory to protect.")
+
+
+def _check_vault_place(settings: BackupSettings) -> None:
+    project, vault = os.path.realpath(settings.project), os.path.realpath(settings.vault)
+    if project == vault or project.startswith(vault + "/"):
+        raise SettingsError(
+            f"The project {printable(project)} lies inside the vault {printable(vault)}: choose another vault."
+        )
+    if not vault.startswith(project + "/"):
+        return
+    exclude = PathFilter(settings.exclude)
+    parts = os.path.relpath(vault, project).split("/")
+    if not any(exclude.matches("/".join(parts[:count]), is_dir=True) for count in range(1, len(parts) + 1)):
+        raise SettingsError(
+            f"The vault {printable(vault)} lies inside the project {printable(project)}: what removes the project "
+            "would go "
+            "for its backups too. Choose a vault outside, or say that you mean it by excluding "
+            f"/{printable('/'.join(parts))}/."
+        )
+
+
+def _allow_many_open_files() -> None:
+    # a walk holds one descriptor for each level of the tree
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (min(hard, 65536) if hard != resource.RLIM_INFINITY else 65536, hard)
+        )
+
+
+def _write_publish_seal(settings: BackupSettings, vault: Vault, unsealable: Optional[str]) -> dict[str, Any]:
+    repository = GitRepo.open(settings.project)
+    backup_id = vault.new_id((repository.short_sha() if repository else None) or "nogit")
+    staged = os.path.join(vault.staging, f"{backup_id}-{os.getpid()}")
+    durable.make_directories(staged)
+    progress = Progress(settings.progress_file)
+    try:
+        written = _write(settings, vault, backup_id, staged, repository, unsealable, progress)
+        progress.start("seal")
+        path = vault.publish(staged, backup_id)
+    finally:
+        progress.close()
+        if os.path.lexists(staged):
+            remove_unpublished(staged)
+    sealed, seal_note = vault.seal(path, settings.seal)
+    return _result(settings, backup_id, path, written, sealed, seal_note)
+
+
+def _write(
+    settings: BackupSettings,
+    vault: Vault,
+    backup_id: str,
+    staged: str,
+    repository: Optional[GitRepo],
+    unsealable: Optional[str],
+    progress: Progress,
+) -> _Written:
+    started = time.monotonic()
+    taken, totals = _write_archive(settings, staged, progress)
+    if repository is not None:
+        _write_bundle(repository, vault, staged)
+    tracked = repository.tracked_paths([path for _, _, path in taken.large_files]) if repository else None
+    durable.write_file(os.path.join(staged, layout.LARGE_FILES), large_files_text(taken.large_files, tracked))
+    durable.write_file(
+        os.path.join(staged, layout.MANIFEST), layout.manifest_text(manifest(settings, backup_id, repository))
+    )
+    document = report(settings, backup_id, taken, totals, unsealable, duration_seconds=time.monotonic() - started)
+    layout.write_json(os.path.join(staged, layout.REPORT), document)
+    digests = {
+        path: layout.sha256_of_file(os.path.join(staged, path))
+        for path in layout.files_below(staged)
+        if path != layout.ARCHIVE
+    }
+    digests[layout.ARCHIVE] = totals.sha256
+    durable.write_file(os.path.join(staged, layout.SUMS), layout.encode_sums(digests))
+    durable.sync_files(staged)
+    return _Written(taken, totals, document)
+
+
+def _write_archive(settings: BackupSettings, staged: str, progress: Progress) -> tuple[Taken, ArchiveTotals]:
+    files_total, bytes_total = _count(settings) if progress.wanted else (None, None)
+    progress.start("archive", files_total=files_total, bytes_total=bytes_total)
+    return write_archive(settings, staged, layout.ARCHIVE, progress)
+
+
+def _count(settings: BackupSettings) -> tuple[int, int]:
+    """Entries and bytes that are to come, so that somebody who looks on sees how long it takes."""
+    files = size_bytes = 0
+    for found in walk(settings.project, PathFilter(settings.exclude), ScanNotes(), vault=settings.vault):
+        files += 1
+        size_bytes += found.status.st_size if found.kind == "file" else 0
+    return files, size_bytes
+
+
+def _write_bundle(repository: GitRepo, vault: Vault, staged: str) -> None:
+    bundle = os.path.join(staged, layout.BUNDLE)
+    durable.make_directories(os.path.dirname(bundle))
+    if not repository.write_unpushed_bundle(bundle, vault.staging):
+        os.rmdir(os.path.dirname(bundle))
+
+
+def _result(
+    settings: BackupSettings, backup_id: str, path: str, written: _Written, sealed: bool, seal_note: str
+) -> dict[str, Any]:
+    document = written.report
+    warnings = list(document["warnings"])
+    if seal_note:
+        warnings.append(seal_note)
+    return {
+        "changed": True,
+        "id": backup_id,
+        "path": path,
+        "project": settings.project,
+        "vault": settings.vault,
+        "sealed": sealed,
+        "seal_note": seal_note,
+        "files": document["files"],
+        "size_bytes": document["size_bytes"],
+        "archive_bytes": document["archive_bytes"],
+        "critical": len(document["critical"]),
+        "databases": len(document["databases"]),
+        "excluded": document["excluded"]["count"],
+        "warnings": warnings,
+        "incomplete": document["incomplete"],
+    }

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which backups a vault holds, and which one a person means."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Optional
+
+from . import layout
+from .errors import IntegrityError, NotFoundError
+from .inode_flags import is_sealed
+from .names import printable
+from .vault import Vault, id_time
+
+LATEST = "latest"
+
+
+def list_backups(vault: str) -> list[dict[str, Any]]:
+    """One row a backup, newest first.
+
+    :raises VaultError: when the vault cannot be read
+    """
+    keeper = Vault(vault)
+    return [_row(keeper, backup_id) for backup_id in reversed(keeper.ids())]
+
+
+def _row(keeper: Vault, backup_id: str) -> dict[str, Any]:
+    path = keeper.path_of(backup_id)
+    try:
+        report = layout.read_report(path)
+        problem = None
+    except IntegrityError as error:
+        report, problem = {}, str(error)
+    note = keeper.verified_note(backup_id)
+    return {
+        "id": backup_id,
+        "created_at": f"{id_time(backup_id):%Y-%m-%dT%H:%M:%SZ}",
+        "kind": report.get("kind", "full"),
+        "project": report.get("project"),
+        "files": report.get("files"),
+        "size_bytes": report.get("size_bytes"),
+        "archive_bytes": report.get("archive_bytes"),
+        "sealed": _sealed(path),
+        "verified_at": note.get("at"),
+        "verified_ok": note.get("ok"),
+        "verified_quick": note.get("quick"),
+        "warnings": len(report.get("warnings", ())),
+        "incomplete": report.get("incomplete"),
+        "problem": problem,
+        "path": path,
+    }
+
+
+def _sealed(path: str) -> bool:
+    try:
+        return is_sealed(path)
+    except OSError:
+        return False
+
+
+def project_of(vault: str, backup_id: str) -> str:
+    """Where a backup came from.
+
+    :raises IntegrityError: when its report is damaged
+    """
+    return str(layout.read_report(Vault(vault).path_of(backup_id))["project"])
+
+
+def resolve_id(vault: str, text: str, project: Optional[str] = None) -> str:
+    """The id that C(text) means: C(latest), an id, or the beginning of exactly one.
+
+    :param project: C(latest) is then the newest of this project
+    :raises NotFoundError: when none answers, or more than one does
+    """
+    ids = Vault(vault).ids()
+    if not ids:
+        raise NotFoundError(f"There is no backup in {printable(vault)}. Make the first one: cora backup now.")
+    if text == LATEST:
+        return _latest(vault, ids, project)
+    if text in ids:
+        return text
+    matching = [backup_id for backup_id in ids if text and backup_id.startswith(text)]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise NotFoundError(
+            f"{printable(text)!r} is the beginning of {len(matching)} ids: {', '.join(matching[-5:])}. Give more of it."
+        )
+    raise NotFoundError(
+        f"No backup in {printable(vault)} has the id {printable(text)!r}. The newest is {ids[-1]}; cora list shows all."
+    )
+
+
+def _latest(vault: str, ids: list[str], project: Optional[str]) -> str:
+    if project is None:
+        return _only_project(vault, ids)
+    wanted = os.path.normpath(project)
+    for backup_id in reversed(ids):
+        try:
+            if project_of(vault, backup_id) == wanted:
+                return backup_id
+        except IntegrityError:
+            return backup_id  # whose it is cannot be read: better a check that fails than an older backup unasked
+    raise NotFoundError(
+        f"No backup in {printable(vault)} is of {printable(wanted)}. To restore another project's there, give its id."
+    )
+
+
+def _only_project(vault: str, ids: list[str]) -> str:
+    # "latest" of a vault that several projects share would be a guess, and a full restore of the wrong one a disaster
+    projects = set()
+    for backup_id in ids:
+        try:
+            projects.add(project_of(vault, backup_id))
+        except IntegrityError:
+            continue
+    if len(projects) > 1:
+        raise NotFoundError(
+            f"{printable(vault)} holds backups of several projects ({', '.join(sorted(map(printable, projects)))}): "
+            "say which with --project."
+        )
+    return ids[-1]

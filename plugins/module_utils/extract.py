@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writing entries of an archive into a directory, with all their metadata, as root, without believing them.
+
+Owner first, then mode (C(chown) clears set-id bits), then extended attributes (it clears capabilities too), times last.
+Set-user-id and set-group-id bits of files are left out unless they are asked for: a project hardly needs them, and an
+attacker who could change an archive would put them there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+
+from .archive_reader import ArchiveReader, Group, Opened, checked
+from .errors import IntegrityError, RestoreError
+from .index import Entry
+from .names import printable, to_bytes
+from .parallel import ordered_map
+from .progress import Progress
+from .safe_tree import SafeTree, check_relative
+from .tar_format import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Member
+
+_SET_ID = stat.S_ISUID | stat.S_ISGID
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class MetadataWriter:
+    """Gives restored entries their owner, mode, attributes and times.
+
+    :param keep_setuid: keep set-id bits of files
+    """
+
+    def __init__(self, *, keep_setuid: bool = False) -> None:
+        self._keep_setuid = keep_setuid
+        self._as_root = os.geteuid() == 0
+        self._lock = threading.Lock()
+        self.warnings: list[str] = []
+
+    def apply(self, fd: int, member: Member) -> None:
+        """Dress an open file or directory."""
+        if self._as_root:
+            os.fchown(fd, member.uid, member.gid)
+        os.fchmod(fd, self._mode(member))
+        for name, value in member.xattrs.items():
+            try:
+                os.setxattr(fd, name, value)
+            except OSError as error:
+                self._warn(f"{printable(member.path)}: attribute {printable(name)} not restored: {error.strerror}")
+        os.utime(fd, ns=(member.mtime_ns, member.mtime_ns))
+
+    def apply_by_name(self, directory_fd: int, name: bytes, member: Member) -> None:
+        """Dress a link or a fifo, which cannot be opened."""
+        if self._as_root:
+            os.chown(name, member.uid, member.gid, dir_fd=directory_fd, follow_symlinks=False)
+        if member.kind != SYMLINK:
+            os.chmod(name, self._mode(member), dir_fd=directory_fd)
+        os.utime(name, ns=(member.mtime_ns, member.mtime_ns), dir_fd=directory_fd, follow_symlinks=False)
+
+    def _mode(self, member: Member) -> int:
+        if member.kind == DIRECTORY or self._keep_setuid or not member.mode & _SET_ID:
+            return member.mode
+        self._warn(
+            f"{printable(member.path)}: its set-user-id or set-group-id bit is left out (keep_setuid brings it back)"
+        )
+        return member.mode & ~_SET_ID
+
+    def _warn(self, text: str) -> None:
+        with self._lock:
+            self.warnings.append(text)
+
+
+def create(directory_fd: int, name: bytes, opened: Opened, metadata: MetadataWriter) -> None:
+    """Make a file, link or fifo under a name that does not exist yet; content is checked while it is written.
+
+    :raises IntegrityError: when the content is damaged
+    """
+    member = opened.member
+    if member.kind == FILE:
+        fd = os.open(name, _NEW_FILE, 0o600, dir_fd=directory_fd)
+        try:
+            for offset, data in checked(opened.entry, opened.pieces):
+                _write_all(fd, data, offset)
+            if os.fstat(fd).st_size != opened.entry.size_bytes:
+                os.ftruncate(fd, opened.entry.size_bytes)
+            metadata.apply(fd, member)
+        finally:
+            os.close(fd)
+    elif member.kind == SYMLINK:
+        os.symlink(to_bytes(member.link), name, dir_fd=directory_fd)
+        metadata.apply_by_name(directory_fd, name, member)
+    elif member.kind == FIFO:
+        os.mkfifo(name, 0o600, dir_fd=directory_fd)
+        metadata.apply_by_name(directory_fd, name, member)
+    else:
+        raise IntegrityError(f"{printable(member.path)} is of a kind that is not restored so: {member.kind}.")
+
+
+def _write_all(fd: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view = view[written:]
+        offset += written
+
+
+class TreeExtractor:
+    """Writes a whole archive into an empty directory of ours, groups of entries on all cores.
+
+    :param target: the directory, made by the caller, mode 0700
+    """
+
+    def __init__(self, target: str, metadata: MetadataWriter, progress: Progress) -> None:
+        self._target = target
+        self._metadata = metadata
+        self._progress = progress
+        self._directories: list[Member] = []
+        self._links: list[Entry] = []
+
+    def run(self, reader: ArchiveReader) -> int:
+        """Extract all; returns the number of entries.
+
+        :raises IntegrityError: when anything is damaged; the target is then not to be used
+        :raises RestoreError: when the disk is full, or a path leads out
+        """
+        count = 0
+        try:
+            for group, directories in ordered_map(lambda group: self._extract(reader, group), reader.groups()):
+                self._directories += directories
+                self._links += [entry for entry in group.entries if entry.kind == HARDLINK]
+                count += len(group.entries)
+                self._progress.advance(
+                    files=len(group.entries), size_bytes=sum(entry.size_bytes for entry in group.entries)
+                )
+            with SafeTree(self._target) as tree:
+                self._make_links(tree)
+                self._dress_directories(tree)
+        except OSError as error:
+            raise RestoreError(
+                f"The backup could not be unpacked into {printable(self._target)}: {error.strerror}."
+            ) from error
+        return count
+
+    def _extract(self, reader: ArchiveReader, group: Group) -> tuple[Group, list[Member]]:
+        directories = []
+        with SafeTree(self._target) as tree:
+            for opened in reader.open_group(group):
+                check_relative(opened.member.path)
+                if opened.member.kind == DIRECTORY:
+                    tree.directory("" if opened.member.path == "." else opened.member.path, make=True)
+                    directories.append(opened.member)
+                elif opened.member.kind != HARDLINK:
+                    create(*tree.parent(opened.member.path, make=True), opened, self._metadata)
+        return group, directories
+
+    def _make_links(self, tree: SafeTree) -> None:
+        for entry in self._links:
+            check_relative(entry.link)
+            source_fd, source_name = tree.parent(entry.link)
+            target_fd, target_name = tree.parent(entry.path, make=True)
+            os.link(source_name, target_name, src_dir_fd=source_fd, dst_dir_fd=target_fd, follow_symlinks=False)
+
+    def _dress_directories(self, tree: SafeTree) -> None:
+        # the deepest first: what is made in a directory changes its time
+        def depth(member: Member) -> int:
+            return 0 if member.path == "." else 1 + member.path.count("/")
+
+        for member in sorted(self._directories, key=depth, reverse=True):
+            self._metadata.apply(tree.directory("" if member.path == "." else member.path), member)

@@ -1,0 +1,268 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changing single files of a living project: stage beside each target, then rename one after the other.
+
+Nothing of the project changes until all is staged and checked, and what is replaced was saved. A directory is never
+removed, and nothing is written through a link.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Optional
+
+from . import durable
+from .archive_reader import ArchiveReader, Opened
+from .errors import CoraError, RestoreError
+from .extract import MetadataWriter, create
+from .index import Entry
+from .names import path_key, printable, to_bytes
+from .progress import Progress
+from .project_archiver import write_archive
+from .restore_record import RestoreRecord
+from .safe_tree import SafeTree
+from .scan import Found, kind_of
+from .settings import BackupSettings
+from .tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK, Member
+
+SIDE_FILES = ("-wal", "-shm", "-journal")
+SAVED_ARCHIVE = "saved.tar.gz"
+_CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing a restore would do.
+
+    :param action: C(create), C(replace), C(remove) or C(same)
+    :param newer_work: what is there now was written after the backup
+    """
+
+    action: str
+    path: str
+    kind: str
+    size_bytes: int
+    newer_work: bool = False
+
+
+def compare(tree: SafeTree, entry: Entry, content: Entry, created_ns: int) -> Change:
+    """What restoring one entry means for the project as it is.
+
+    :param content: the entry that holds the content (another one for a hard link)
+    :raises RestoreError: when a directory stands where a file belongs, or the other way round
+    """
+    status = tree.status(entry.path)
+    kind = FILE if entry.kind == HARDLINK else entry.kind
+    if status is None:
+        return Change("create", entry.path, kind, content.size_bytes)
+    is_directory = stat.S_ISDIR(status.st_mode)
+    if is_directory != (kind == DIRECTORY):
+        raise RestoreError(
+            f"{printable(entry.path)} is {'a directory' if is_directory else 'no directory'} now and was "
+            f"{'none' if is_directory else 'one'} in the backup: move it away first, or restore the whole tree "
+            "(--full)."
+        )
+    newer = not is_directory and status.st_mtime_ns > created_ns
+    same = _same(tree, entry, content, kind, status)
+    return Change("same" if same else "replace", entry.path, kind, content.size_bytes, newer and not same)
+
+
+def _same(tree: SafeTree, entry: Entry, content: Entry, kind: str, status: os.stat_result) -> bool:
+    if kind_of(status.st_mode) != kind or stat.S_IMODE(status.st_mode) != entry.mode:
+        return False
+    if os.geteuid() == 0 and (status.st_uid, status.st_gid) != (entry.uid, entry.gid):
+        return False
+    if kind == DIRECTORY:
+        return True
+    directory_fd, name = tree.parent(entry.path)
+    if kind == SYMLINK:
+        return os.readlink(name, dir_fd=directory_fd) == to_bytes(entry.link)
+    if kind != FILE:
+        return True
+    if (status.st_size, status.st_mtime_ns) != (content.size_bytes, entry.mtime_ns):
+        return False
+    # a file is often restored because it is damaged, and damage changes no time: so the content is compared too
+    return _digest(directory_fd, name) == content.sha256 and not _has_side_files(tree, entry)
+
+
+def _has_side_files(tree: SafeTree, entry: Entry) -> bool:
+    return entry.database and any(tree.status(entry.path + end) for end in SIDE_FILES)
+
+
+def _digest(directory_fd: int, name: bytes) -> Optional[str]:
+    digest = hashlib.sha256()
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory_fd)
+    except OSError:
+        return None
+    try:
+        while chunk := os.read(fd, _CHUNK_BYTES):
+            digest.update(chunk)
+    finally:
+        os.close(fd)
+    return digest.hexdigest()
+
+
+class InPlaceChange:
+    """Brings entries of an archive into a project, and removes paths from it.
+
+    :param entries: what to bring: C((entry, entry that holds its content))
+    :param removals: paths to remove (files only; a directory only when it is empty then)
+    :param record: is kept up to date, so that a kill at any moment can be put right
+    """
+
+    def __init__(
+        self,
+        record: RestoreRecord,
+        entries: list[tuple[Entry, Entry]],
+        removals: list[str],
+        metadata: MetadataWriter,
+    ) -> None:
+        self._record = record
+        self._entries = sorted(entries, key=lambda pair: path_key(pair[0].path))
+        self._removals = removals
+        self._metadata = metadata
+        self._directories: list[Member] = []
+        self._staged: list[tuple[Entry, str]] = []
+
+    def stage(self, tree: SafeTree, reader: ArchiveReader) -> None:
+        """Write and check everything under temporary names beside its target.
+
+        :raises CoraError: when something is damaged or cannot be written; call :meth:`discard` then
+        """
+        wanted: dict[str, list[Entry]] = {}
+        for entry, content in self._entries:
+            wanted.setdefault(content.path, []).append(entry)
+        self._note_places(tree)
+        for group in reader.groups():
+            if any(entry.path in wanted for entry in group.entries):
+                for opened in reader.open_group(group, lambda entry: entry.path in wanted):
+                    self._stage_one(tree, opened, wanted[opened.entry.path])
+        missing = len(self._entries) - len(self._staged) - len(self._directories)
+        if missing:
+            raise RestoreError(f"{missing} entries are in the index and not in the archive.")
+
+    def commit(self, tree: SafeTree) -> None:
+        """Put everything in its place: renames, then removals, then the directories' metadata.
+
+        :raises OSError: when a rename fails
+        """
+        for entry, temporary in self._staged:
+            directory_fd, name = tree.parent(entry.path)
+            if entry.database:
+                self._remove_side_files(tree, entry.path)
+            os.rename(to_bytes(temporary), name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
+        for path in sorted(self._removals, key=path_key, reverse=True):
+            remove(tree, path)
+        for member in reversed(self._directories):
+            self._metadata.apply(tree.directory("" if member.path == "." else member.path), member)
+        for path in self._record.parents:
+            os.fsync(tree.directory(path))
+
+    def _note_places(self, tree: SafeTree) -> None:
+        """Write down where temporary files and new directories will be, before there is one."""
+        parents, made = set(), []
+        for entry, _ in self._entries:
+            path = entry.path if entry.kind == DIRECTORY else entry.path.rpartition("/")[0]
+            path = "" if path == "." else path
+            parents.add(path)
+            for directory in _with_parents(path):
+                if directory not in made and tree.status(directory) is None:
+                    made.append(directory)
+        self._record.parents = sorted(parents, key=path_key)
+        self._record.made_directories = sorted(made, key=path_key)
+        self._record.write()
+
+    def _stage_one(self, tree: SafeTree, opened: Opened, targets: list[Entry]) -> None:
+        if opened.member.kind == DIRECTORY:
+            tree.directory("" if opened.member.path == "." else opened.member.path, make=True)
+            self._directories.append(opened.member)
+            return
+        pieces = opened.pieces if len(targets) == 1 else list(opened.pieces)
+        for entry in targets:
+            directory_fd, _ = tree.parent(entry.path, make=True)
+            temporary = f".cora-{self._record.token}-{len(self._staged)}"
+            create(directory_fd, to_bytes(temporary), Opened(opened.entry, opened.member, pieces), self._metadata)
+            self._staged.append((entry, temporary))
+
+    @staticmethod
+    def _remove_side_files(tree: SafeTree, path: str) -> None:
+        for end in SIDE_FILES:
+            remove(tree, path + end)
+
+
+def discard(record: RestoreRecord, tree: SafeTree) -> None:
+    """Remove the temporary files of a record, and directories that it made and that are empty."""
+    prefix = to_bytes(f".cora-{record.token}-")
+    for path in record.parents:
+        try:
+            fd = tree.directory(path)
+        except FileNotFoundError:
+            continue
+        for name in os.listdir(fd):
+            if os.fsencode(name).startswith(prefix):
+                os.unlink(os.fsencode(name), dir_fd=fd)
+    tree.forget()
+    for path in reversed(record.made_directories):
+        remove(tree, path)
+
+
+def remove(tree: SafeTree, path: str) -> None:
+    """Remove a file, a link, or an empty directory; what is not there is fine, what is not empty stays."""
+    status = tree.status(path)
+    if status is None:
+        return
+    directory_fd, name = tree.parent(path)
+    if not stat.S_ISDIR(status.st_mode):
+        os.unlink(name, dir_fd=directory_fd)
+        return
+    tree.forget()
+    directory_fd, name = tree.parent(path)
+    try:
+        os.rmdir(name, dir_fd=directory_fd)
+    except OSError as error:
+        if not os.listdir(tree.directory(path)):
+            raise RestoreError(f"The directory {printable(path)} cannot be removed: {error.strerror}.") from error
+
+
+def _with_parents(path: str) -> Iterator[str]:
+    parts = path.split("/") if path else []
+    for count in range(1, len(parts) + 1):
+        yield "/".join(parts[:count])
+
+
+def save_present(record: RestoreRecord, vault: str, paths: list[str]) -> None:
+    """Keep what stands at these paths now, in the record's directory; databases as consistent copies.
+
+    :raises CoraError: when something cannot be read or written: then nothing may be changed
+    """
+    settings = BackupSettings(project=record.project, vault=vault, exclude=(), critical=(), logs=())
+    with SafeTree(record.project) as tree:
+        taken, _ = write_archive(settings, record.directory, SAVED_ARCHIVE, Progress(None), _present(tree, paths))
+    if taken.incomplete:
+        path, reason = (taken.notes.unreadable + [(path, "it changes all the time") for path in taken.unstable])[0]
+        raise RestoreError(
+            f"The present state of {printable(path)} cannot be saved ({reason}), so it is not replaced. Stop what "
+            "writes it."
+        )
+    durable.sync_files(record.directory)
+
+
+def _present(tree: SafeTree, paths: list[str]) -> Iterator[Found]:
+    for path in sorted(set(paths), key=path_key):
+        status = tree.status(path)
+        if status is None:
+            continue
+        kind = kind_of(status.st_mode)
+        if kind is None:
+            raise CoraError(f"{printable(path)} is a socket or a device now: remove it first.")
+        if path == ".":
+            yield Found(path, b".", tree.directory(""), kind, status)
+        else:
+            directory_fd, name = tree.parent(path)
+            yield Found(path, name, directory_fd, kind, status)

@@ -1,0 +1,212 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""INDEX.jsonl.gz: what an archive holds, and where; JSON lines, compressed.
+
+Lines, in this order (docs/vault-format.md has an example of each):
+
+- one header, C({"format": "cora-index", "version": 1});
+- for every frame of the archive a frame line, and after it (for an entry of several frames: after the last of them) a
+line for each entry that begins there. Entries are sorted as a tree is walked, see :func:`.names.path_key`; - one end
+line with the number of entries and frames, so that a cut index is seen.
+
+A path that is not UTF-8 stands with a lone surrogate (C(\\udc80) to C(\\udcff)) for each byte that is not.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+from .durable import VaultFile
+from .errors import IntegrityError
+from .gzip_frames import compress
+
+FORMAT = "cora-index"
+VERSION = 1
+_BUFFER_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One gzip member of the archive.
+
+    :param number: counted from 0
+    :param offset: of its first byte in the archive
+    :param length_bytes: compressed
+    :param size_bytes: uncompressed
+    :param sha256: of the compressed bytes
+    """
+
+    number: int
+    offset: int
+    length_bytes: int
+    size_bytes: int
+    sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The line of this frame."""
+        return {
+            "frame": self.number,
+            "offset": self.offset,
+            "length": self.length_bytes,
+            "size": self.size_bytes,
+            "sha256": self.sha256,
+        }
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the archive, as the index has it.
+
+    :param size_bytes: of the file as a restore writes it
+    :param sha256: of that content; None for what has none
+    :param frame: number of the frame in which its header stands
+    :param at: offset of its header in the uncompressed frame
+    :param frames: how many frames it spans
+    :param source: size, ctime_ns and inode of the file when it was read, to tell later whether it changed
+    :param database: it is the consistent copy of an SQLite database
+    :param cut_bytes: how much of the beginning of a log was left out
+    """
+
+    path: str
+    kind: str
+    size_bytes: int
+    mode: int
+    uid: int
+    gid: int
+    mtime_ns: int
+    frame: int
+    at: int
+    frames: int = 1
+    sha256: Optional[str] = None
+    link: str = ""
+    source: Optional[tuple[int, int, int]] = None
+    database: bool = False
+    cut_bytes: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The line of this entry; what says nothing is left out."""
+        line: dict[str, Any] = {
+            "path": self.path,
+            "type": self.kind,
+            "size": self.size_bytes,
+            "mode": f"{self.mode:04o}",
+            "uid": self.uid,
+            "gid": self.gid,
+            "mtime_ns": self.mtime_ns,
+            "frame": self.frame,
+            "at": self.at,
+        }
+        if self.frames > 1:
+            line["frames"] = self.frames
+        for key in ("sha256", "link", "source", "database", "cut_bytes"):
+            if getattr(self, key):
+                line[key] = getattr(self, key)
+        return line
+
+
+def encode_line(line: dict[str, Any]) -> str:
+    """One line of the index, ASCII only."""
+    return json.dumps(line, separators=(",", ":")) + "\n"
+
+
+def _entry_from_json(line: dict[str, Any]) -> Entry:
+    source = line.get("source")
+    return Entry(
+        path=line["path"],
+        kind=line["type"],
+        size_bytes=line["size"],
+        mode=int(line["mode"], 8),
+        uid=line["uid"],
+        gid=line["gid"],
+        mtime_ns=line["mtime_ns"],
+        frame=line["frame"],
+        at=line["at"],
+        frames=line.get("frames", 1),
+        sha256=line.get("sha256"),
+        link=line.get("link", ""),
+        source=(source[0], source[1], source[2]) if source else None,
+        database=line.get("database", False),
+        cut_bytes=line.get("cut_bytes", 0),
+    )
+
+
+class IndexWriter:
+    """Writes an index, a buffer at a time."""
+
+    def __init__(self, stream: VaultFile) -> None:
+        self._stream = stream
+        self._lines: list[str] = []
+        self._buffered = 0
+        self._entries = self._frames = 0
+        self._add(encode_line({"format": FORMAT, "version": VERSION}))
+
+    def add_frame(self, frame: Frame) -> None:
+        """Write the line of a frame."""
+        self._frames += 1
+        self._add(encode_line(frame.to_json()))
+
+    def add_entry_lines(self, lines: list[str]) -> None:
+        """Write lines that :func:`encode_line` made of entries."""
+        self._entries += len(lines)
+        self._add("".join(lines))
+
+    def finish(self) -> None:
+        """Write the end line; closing the file is the caller's."""
+        self._add(encode_line({"end": True, "entries": self._entries, "frames": self._frames}))
+        self._write()
+
+    def _add(self, text: str) -> None:
+        self._lines.append(text)
+        self._buffered += len(text)
+        if self._buffered >= _BUFFER_BYTES:
+            self._write()
+
+    def _write(self) -> None:
+        self._stream.write(compress("".join(self._lines).encode("ascii")))
+        self._lines.clear()
+        self._buffered = 0
+
+
+def read_index(path: str) -> Iterator[Union[Frame, Entry]]:
+    """The frames and entries of an index, in its order.
+
+    :raises IntegrityError: when it is damaged, cut short, or of a version this code does not know
+    """
+    entries = frames = 0
+    finished = False
+    for line in _json_lines(path):
+        if finished:
+            raise IntegrityError(f"{path} goes on after its end line.")
+        try:
+            if "path" in line:
+                entries += 1
+                yield _entry_from_json(line)
+            elif "offset" in line:
+                frames += 1
+                yield Frame(line["frame"], line["offset"], line["length"], line["size"], line["sha256"])
+            elif line.get("end"):
+                finished = (line["entries"], line["frames"]) == (entries, frames)
+            elif (line["format"], line["version"]) != (FORMAT, VERSION):
+                raise IntegrityError(f"{path} is of version {line['version']}; this program reads version {VERSION}.")
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise IntegrityError(f"{path} has a damaged line.") from error
+    if not finished:
+        raise IntegrityError(f"{path} is cut short.")
+
+
+def _json_lines(path: str) -> Iterator[dict[str, Any]]:
+    try:
+        with gzip.open(path, "rb") as stream:
+            for raw in stream:
+                line = json.loads(raw)
+                if not isinstance(line, dict):
+                    raise IntegrityError(f"{path} has a damaged line.")
+                yield line
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise IntegrityError(f"{path} cannot be read: {error}") from error

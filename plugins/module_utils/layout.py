@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands in a backup directory, by name, and the small files that describe it.
+
+The names are the user's; docs/vault-format.md describes each file, and a JSON Schema beside it describes REPORT.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from . import durable
+from .errors import IntegrityError
+from .names import printable, to_bytes, to_text
+
+MANIFEST = "MANIFEST.txt"
+SUMS = "SHA256SUMS.txt"
+REPORT = "REPORT.json"
+LARGE_FILES = "LARGE_FILES.txt"
+INDEX = "INDEX.jsonl.gz"
+ARCHIVE = "cora-full.tar.gz"
+CRITICAL_DIR = "critical"
+DATABASE_DIR = "db"
+BUNDLE = "git/unpushed.bundle"
+
+REPORT_VERSION = 1
+_SUM_LINE = re.compile(rb"(\\?)([0-9a-f]{64})  ([^\n]+)\n")
+_CHUNK_BYTES = 1024 * 1024
+
+
+def sha256_of(data: bytes) -> str:
+    """SHA-256 of bytes, in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_of_file(path: str) -> str:
+    """SHA-256 of a file's content, in hex.
+
+    :raises OSError: when it cannot be read
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def files_below(top: str) -> list[str]:
+    """Relative paths of all regular files below a directory, sorted; whatever is no directory counts as a file."""
+    found = []
+    for directory, _, names in os.walk(to_bytes(top)):
+        relative = to_text(os.path.relpath(directory, to_bytes(top)))
+        prefix = "" if relative == "." else relative + "/"
+        found += [prefix + to_text(name) for name in names]
+    return sorted(found, key=to_bytes)
+
+
+def encode_sums(digests: Mapping[str, str]) -> bytes:
+    """SHA256SUMS.txt as C(sha256sum) of coreutils writes it, names with a newline or backslash escaped as it does."""
+    lines = []
+    for path in sorted(digests, key=to_bytes):
+        raw = to_bytes(path)
+        escaped = raw.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+        lines.append((b"\\" if escaped != raw else b"") + digests[path].encode() + b"  " + escaped + b"\n")
+    return b"".join(lines)
+
+
+def decode_sums(data: bytes) -> dict[str, str]:
+    """Path and digest of each line of SHA256SUMS.txt.
+
+    :raises IntegrityError: when a single byte of it is not as :func:`encode_sums` writes it
+    """
+    digests: dict[str, str] = {}
+    at = 0
+    while at < len(data):
+        match = _SUM_LINE.match(data, at)
+        if match is None:
+            raise IntegrityError(f"{SUMS} has a damaged line (byte {at}).")
+        name = match.group(3)
+        if match.group(1):
+            name = re.sub(rb"\\(.)", lambda m: {b"n": b"\n", b"r": b"\r"}.get(m.group(1), m.group(1)), name)
+        digests[to_text(name)] = match.group(2).decode()
+        at = match.end()
+    if encode_sums(digests) != data:
+        raise IntegrityError(f"{SUMS} is not as it was written.")
+    return digests
+
+
+def read_sums(backup: str) -> dict[str, str]:
+    """The digests of a backup.
+
+    :raises IntegrityError: when the file is missing or damaged
+    """
+    try:
+        with open(os.path.join(backup, SUMS), "rb") as stream:
+            return decode_sums(stream.read())
+    except OSError as error:
+        raise IntegrityError(f"{SUMS} of {printable(backup)} cannot be read: {error.strerror}.") from error
+
+
+def read_report(backup: str) -> dict[str, Any]:
+    """REPORT.json of a backup.
+
+    :raises IntegrityError: when it is missing or damaged
+    """
+    try:
+        with open(os.path.join(backup, REPORT), "rb") as stream:
+            report = json.load(stream)
+    except (OSError, ValueError) as error:
+        raise IntegrityError(f"{REPORT} of {printable(backup)} cannot be read: {error}") from error
+    if not isinstance(report, dict) or report.get("format") != "cora-report":
+        raise IntegrityError(f"{REPORT} of {printable(backup)} is damaged.")
+    return report
+
+
+def write_json(path: str, document: Mapping[str, Any]) -> None:
+    """Write a JSON document that people read too; raw bytes in names stay as lone surrogates, so it is ASCII."""
+    durable.write_file(path, json.dumps(document, indent=2).encode("ascii") + b"\n")
+
+
+def manifest_text(sections: Mapping[str, Mapping[str, str]]) -> bytes:
+    """MANIFEST.txt: C([section]) lines, and C(key: value) below each; values of one line."""
+    lines = []
+    for title, values in sections.items():
+        lines.append(f"[{title}]")
+        lines += [f"{key}: {printable(value)}" for key, value in values.items()]
+        lines.append("")
+    return "\n".join(lines).encode("utf-8")

@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Progress as JSON lines in a file, for whoever shows it: C({"phase", "files_done", "files_total", ...})."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Optional
+
+_INTERVAL_SECONDS = 0.1
+
+
+class Progress:
+    """Counts work and appends a line now and then; costs nothing where no file was asked for.
+
+    :param path: file to append to; None for no reporting
+    """
+
+    def __init__(self, path: Optional[str]) -> None:
+        self._stream = open(path, "a", encoding="ascii", buffering=1) if path else None  # noqa: SIM115 (closed by close())
+        self._next_write = 0.0
+        self._phase = ""
+        self._totals: tuple[Optional[int], Optional[int]] = (None, None)
+        self.files_done = 0
+        self.bytes_done = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody looks, so that counting totals beforehand is worth it."""
+        return self._stream is not None
+
+    def start(self, phase: str, *, files_total: Optional[int] = None, bytes_total: Optional[int] = None) -> None:
+        """Begin a phase; its counters start at zero."""
+        self._phase = phase
+        self._totals = (files_total, bytes_total)
+        self.files_done = self.bytes_done = 0
+        self._write()
+
+    def advance(self, *, files: int = 0, size_bytes: int = 0) -> None:
+        """Count work done."""
+        self.files_done += files
+        self.bytes_done += size_bytes
+        if self._stream is not None and time.monotonic() >= self._next_write:
+            self._write()
+
+    def close(self) -> None:
+        """Write the last line."""
+        self._write()
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _write(self) -> None:
+        if self._stream is None:
+            return
+        self._next_write = time.monotonic() + _INTERVAL_SECONDS
+        line = {
+            "phase": self._phase,
+            "files_done": self.files_done,
+            "files_total": self._totals[0],
+            "bytes_done": self.bytes_done,
+            "bytes_total": self._totals[1],
+        }
+        self._stream.write(json.dumps(line) + "\n")

@@ -1,0 +1,250 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restoring, from the request to the result: resolve, verify, plan, stage, save, stop, change, start, or take back."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from . import layout
+from .catalog import project_of, resolve_id
+from .errors import CoraError, IntegrityError, RestoreError, SettingsError
+from .extract import MetadataWriter
+from .in_place import Change, discard
+from .names import printable
+from .progress import Progress
+from .restore_files import Pair, Source, plan, put_back, restore_files, select
+from .restore_plan import created_ns, diff, plain_commands, plan_tree, summarize
+from .restore_record import ABANDONED, CHANGING, IN_PLACE, ROLLED_BACK, STAGING, SWAP, new_record, read_records
+from .restore_tree import build_tree, check_target, excluded_paths, swap_in, take_back
+from .safe_tree import SafeTree
+from .services import ServiceControl
+from .settings import RestoreRequest
+from .vault import Vault
+from .verify import check_sums
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A request, resolved."""
+
+    backup_id: str
+    directory: str
+    project: str
+    report: dict[str, Any]
+    pairs: list[Pair]
+    changes: list[Change]
+
+    @property
+    def source(self) -> Source:
+        return Source(self.directory)
+
+
+def plan_restore(request: RestoreRequest) -> dict[str, Any]:
+    """What a restore would do; changes nothing.
+
+    :returns: the plan in JSON types
+    :raises CoraError: when it could not be done
+    """
+    return _plan_document(request, _plan(request))
+
+
+def run_restore(request: RestoreRequest) -> dict[str, Any]:
+    """Restore; or, with C(check) or scenario C(plan), only plan.
+
+    :returns: plan and result in JSON types
+    :raises CoraError: when it failed; then everything is as it was, unless the message says otherwise
+    """
+    if request.check or request.scenario == "plan":
+        document = plan_restore(request)
+        return {**document, "changed": request.scenario != "plan" and _changes_something(document)}
+    started = time.monotonic()
+    vault = Vault(request.vault)
+    with vault.lock(request.lock_wait_seconds) if vault.exists() else _no_vault(request.vault):
+        recovered = recover_restores(vault)
+        planned = _plan(request)
+        document = _plan_document(request, planned)
+        if _changes_something(document):
+            document.update(_restore(request, vault, planned))
+        else:
+            document.update({"changed": False, "restore_id": None, "saved_at": None, "services": []})
+    document["recovered"] = recovered
+    document["rolled_back"] = False
+    document["duration_seconds"] = round(time.monotonic() - started, 3)
+    return document
+
+
+def _no_vault(path: str) -> Any:
+    raise RestoreError(f"There is no vault at {printable(path)}: name it (--vault DIR, or cora_vault).")
+
+
+def _changes_something(document: dict[str, Any]) -> bool:
+    # the swap of a whole tree is an event even where no file differs: that is the person's word
+    return document["scenario"] == "full" or any(
+        document["counts"][action] for action in ("create", "replace", "remove")
+    )
+
+
+def _plan(request: RestoreRequest) -> _Planned:
+    backup_id = resolve_id(request.vault, request.id_text, request.project)
+    directory = Vault(request.vault).path_of(backup_id)
+    report = layout.read_report(directory)
+    project = os.path.normpath(request.project or project_of(request.vault, backup_id))
+    source = Source(directory)
+    _verify(request, source)
+    pairs: list[Pair] = []
+    if request.scenario in ("plan", "full"):
+        changes = plan_tree(
+            directory, project, tuple(report["settings"]["exclude"]), created_ns(backup_id), vault=request.vault
+        )
+    else:
+        pairs = select(source, request.files if request.scenario == "files" else report["critical"])
+        changes = plan(project, pairs, created_ns(backup_id))
+    return _Planned(backup_id, directory, project, report, pairs, changes)
+
+
+def _verify(request: RestoreRequest, source: Source) -> None:
+    """Nothing of a damaged backup is restored unless the intact files are asked for by name.
+
+    Files by name need only the index to be right: each is checked by its own digest before it is put in place.
+    """
+    source.check_index()
+    if request.scenario not in ("critical", "full"):
+        return
+    progress = Progress(request.progress_file)
+    damaged = check_sums(source.directory, progress)
+    progress.close()
+    if damaged:
+        names = ", ".join(str(entry["artifact"]) for entry in damaged[:5])
+        raise IntegrityError(
+            f"The backup {os.path.basename(source.directory)} is damaged ({names}), so nothing was restored. cora "
+            "verify tells which "
+            "files are intact; they can be restored by name (--file PATH). Or restore another backup (cora list)."
+        )
+
+
+def _plan_document(request: RestoreRequest, planned: _Planned) -> dict[str, Any]:
+    document = summarize(planned.changes)
+    document.update(
+        {
+            "id": planned.backup_id,
+            "path": planned.directory,
+            "project": planned.project,
+            "scenario": request.scenario,
+            "created_at": planned.report["created_at"],
+            "commands": plain_commands(planned.directory, planned.project),
+            "diff": diff(planned.changes),
+            "warnings": _plan_warnings(request, planned),
+            "critical": [printable(path) for path in planned.report["critical"]],
+        }
+    )
+    return document
+
+
+def _plan_warnings(request: RestoreRequest, planned: _Planned) -> list[str]:
+    warnings = []
+    if planned.report["incomplete"]:
+        warnings.append(
+            f"This backup is incomplete: {len(planned.report['unreadable'])} files could not be read when it was made."
+        )
+    if request.scenario in ("plan", "full") and planned.report["cut_logs"]:
+        first = printable(planned.report["cut_logs"][0]["path"])
+        warnings.append(
+            f"{len(planned.report['cut_logs'])} logs come back with their newest part only, the first is {first}."
+        )
+    return warnings
+
+
+def _restore(request: RestoreRequest, vault: Vault, planned: _Planned) -> dict[str, Any]:
+    full = request.scenario == "full"
+    if full:
+        _check_swap(request, planned)
+    elif not os.path.isdir(planned.project):
+        raise RestoreError(f"The project {printable(planned.project)} is not there. Restore the whole tree: --full.")
+    record = new_record(
+        vault,
+        kind=SWAP if full else IN_PLACE,
+        backup_id=planned.backup_id,
+        project=planned.project,
+        scenario=request.scenario,
+    )
+    control = ServiceControl(request.services, request.health_command, request.health_timeout_seconds)
+    metadata = MetadataWriter(keep_setuid=request.keep_setuid)
+    progress = Progress(request.progress_file)
+    progress.start(
+        "extract", files_total=len(planned.changes), bytes_total=planned.report["size_bytes"] if full else None
+    )
+    try:
+        if full:
+            build_tree(record, planned.directory, metadata, progress)
+            databases = [database["path"] for database in planned.report["databases"]]
+            exclude = tuple(planned.report["settings"]["exclude"])
+            services = swap_in(record, control, lambda: excluded_paths(planned.project, exclude), databases)
+        else:
+            services = restore_files(
+                record, request.vault, planned.source, planned.pairs, planned.changes, control, metadata
+            )
+    finally:
+        progress.close()
+        if record.state == STAGING:
+            record.write(ROLLED_BACK)
+    return {
+        "changed": True,
+        "restore_id": record.restore_id,
+        "saved_at": record.old_tree if full else record.directory,
+        "services": services,
+        "warnings": _plan_warnings(request, planned) + metadata.warnings,
+    }
+
+
+def _check_swap(request: RestoreRequest, planned: _Planned) -> None:
+    project, vault = os.path.realpath(planned.project), os.path.realpath(request.vault)
+    if vault.startswith(project + "/"):
+        raise SettingsError(
+            f"The vault lies inside {printable(project)}, which a full restore would swap away. Restore to another "
+            "directory: --project DIR."
+        )
+    if os.path.lexists(planned.project) and (os.path.islink(planned.project) or not os.path.isdir(planned.project)):
+        raise RestoreError(
+            f"{printable(planned.project)} is a link or no directory: move it away, or name its target with --project."
+        )
+    check_target(planned.project, planned.report["size_bytes"])
+
+
+def recover_restores(vault: Vault) -> list[str]:
+    """Put right what killed restores left. Needs the vault's lock.
+
+    :returns: sentences that say what was done
+    :raises CoraError: when one cannot be put right
+    """
+    done = []
+    for record in read_records(vault):
+        if record.state not in (STAGING, CHANGING):
+            continue
+        try:
+            if record.kind == SWAP:
+                take_back(record)
+            elif record.state == CHANGING:
+                put_back(record)
+            elif os.path.isdir(record.project):
+                with SafeTree(record.project) as tree:
+                    discard(record, tree)
+                record.write(ABANDONED)
+            else:
+                record.write(ABANDONED)
+        except OSError as error:
+            raise RestoreError(f"The interrupted restore {record.restore_id} cannot be taken back: {error}.") from error
+        done.append(
+            f"The restore {record.restore_id} of {printable(record.project)} had been interrupted: it was taken back. "
+            "Its services may still be stopped."
+        )
+    return done
+
+
+def describe_failure(error: CoraError) -> dict[str, Any]:
+    """What a caller wants to know of a failed restore besides its message."""
+    return {"error": type(error).__name__, "rolled_back": getattr(error, "rolled_back", False)}

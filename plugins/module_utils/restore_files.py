@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restoring files into a project that stays where it is; and taking that back."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from . import layout
+from .archive_reader import ArchiveReader, find_entries
+from .errors import IntegrityError, NotFoundError
+from .extract import MetadataWriter
+from .in_place import SAVED_ARCHIVE, SIDE_FILES, Change, InPlaceChange, compare, discard, save_present
+from .index import Entry, Frame, read_index
+from .names import printable
+from .restore_record import CHANGING, DONE, ROLLED_BACK, RestoreRecord
+from .safe_tree import SafeTree, check_relative
+from .service_window import change_between, refuse_open_databases
+from .services import ServiceControl
+from .tar_format import HARDLINK
+
+Pair = tuple[Entry, Entry]
+
+
+@dataclass(frozen=True)
+class Source:
+    """An archive that entries come from.
+
+    :param directory: a backup, or a record with saved files
+    :param archive: its file name there
+    """
+
+    directory: str
+    archive: str = layout.ARCHIVE
+
+    def check_index(self) -> None:
+        """Whether the index is the one that the backup was made with.
+
+        :raises IntegrityError: when it is not
+        """
+        digest = layout.read_sums(self.directory).get(layout.INDEX)
+        if layout.sha256_of_file(os.path.join(self.directory, layout.INDEX)) != digest:
+            raise IntegrityError(
+                f"{layout.INDEX} of {printable(self.directory)} is damaged: restore by hand with tar -xzf."
+            )
+
+
+def select(source: Source, wanted_paths: Iterable[str]) -> list[Pair]:
+    """Entries at these paths and below them, each with the entry that holds its content.
+
+    :raises NotFoundError: when a path names nothing
+    """
+    wanted = {_clean(path): path for path in wanted_paths}
+    chosen = find_entries(source.directory, lambda entry: _is_wanted(entry.path, wanted))
+    for path, given in wanted.items():
+        if not any(_is_wanted(entry.path, {path: given}) for entry in chosen):
+            raise NotFoundError(f"The backup holds no {printable(given)}. {_similar(source, path)}")
+    return with_content(source, chosen)
+
+
+def with_content(source: Source, chosen: list[Entry]) -> list[Pair]:
+    """Pair each entry with the one that holds its content: itself, but for a hard link."""
+    targets = {entry.link for entry in chosen if entry.kind == HARDLINK}
+    contents = {
+        entry.path: entry for entry in (find_entries(source.directory, lambda e: e.path in targets) if targets else [])
+    }
+    return [(entry, contents[entry.link] if entry.kind == HARDLINK else entry) for entry in chosen]
+
+
+def _clean(path: str) -> str:
+    cleaned = os.path.normpath(path) if path else path
+    check_relative(cleaned)
+    return cleaned
+
+
+def _is_wanted(path: str, wanted: dict[str, str]) -> bool:
+    if path in wanted or "." in wanted:
+        return True
+    at = path.rfind("/")
+    while at > 0:
+        if path[:at] in wanted:
+            return True
+        at = path.rfind("/", 0, at)
+    return False
+
+
+def _similar(source: Source, path: str) -> str:
+    paths = [
+        line.path for line in read_index(os.path.join(source.directory, layout.INDEX)) if not isinstance(line, Frame)
+    ]
+    name = path.rpartition("/")[2]
+    same_name = [other for other in paths if other.rpartition("/")[2] == name][:3]
+    similar = same_name or difflib.get_close_matches(path, paths[:20000], n=3)
+    return (
+        f"Did you mean {' or '.join(printable(other) for other in similar)}?"
+        if similar
+        else "Paths are relative to the project."
+    )
+
+
+def plan(project: str, pairs: list[Pair], created_ns: int) -> list[Change]:
+    """What restoring these entries would do.
+
+    :raises RestoreError: when it cannot be done
+    """
+    if not os.path.isdir(project):
+        return [Change("create", entry.path, entry.kind, content.size_bytes) for entry, content in pairs]
+    with SafeTree(project) as tree:
+        return [compare(tree, entry, content, created_ns) for entry, content in pairs]
+
+
+def restore_files(
+    record: RestoreRecord,
+    vault: str,
+    source: Source,
+    pairs: list[Pair],
+    changes: list[Change],
+    control: ServiceControl,
+    metadata: MetadataWriter,
+    removals: Iterable[str] = (),
+) -> list[str]:
+    """Bring entries into the project; what they replace is saved in the record first.
+
+    :param changes: the plan of C(pairs), in the same order
+    :returns: what was done to services
+    :raises CoraError: when it failed; then nothing is changed
+    """
+    pairs = [pair for pair, change in zip(pairs, changes) if change.action != "same"]
+    databases = [entry.path for entry, content in pairs if entry.database or content.database]
+    side_files = [path + end for path in databases for end in SIDE_FILES]
+    record.created = [change.path for change in changes if change.action == "create"] + _absent(
+        record.project, side_files
+    )
+    save_present(record, vault, [entry.path for entry, _ in pairs] + side_files + list(removals))
+    step = InPlaceChange(record, pairs, list(removals), metadata)
+    with SafeTree(record.project) as tree:
+
+        def change() -> None:
+            record.write(CHANGING)
+            step.commit(tree)
+
+        try:
+            with ArchiveReader(source.directory, archive=source.archive) as reader:
+                step.stage(tree, reader)
+            done = change_between(
+                control,
+                before=lambda: refuse_open_databases(
+                    [os.path.join(record.project, path) for path in databases + side_files]
+                ),
+                change=change,
+                take_back=lambda: put_back(record),
+            )
+        except BaseException:
+            if record.state != CHANGING:
+                discard(record, tree)
+                record.write(ROLLED_BACK)
+            raise
+    record.write(DONE)
+    return done
+
+
+def _absent(project: str, paths: list[str]) -> list[str]:
+    with SafeTree(project) as tree:
+        return [path for path in paths if tree.status(path) is None]
+
+
+def put_back(record: RestoreRecord) -> None:
+    """Bring back what a record saved, and remove what it created.
+
+    :raises CoraError: when that fails; it can be tried again
+    """
+    saved = Source(record.directory, SAVED_ARCHIVE)
+    pairs = with_content(saved, find_entries(record.directory, lambda entry: True))
+    removals = record.created + record.made_directories
+    places = (record.parents, record.made_directories)
+    step = InPlaceChange(record, pairs, removals, MetadataWriter(keep_setuid=True))
+    with SafeTree(record.project) as tree:
+        discard(record, tree)
+        with ArchiveReader(saved.directory, archive=saved.archive) as reader:
+            step.stage(tree, reader)
+        step.commit(tree)
+    record.parents, record.made_directories = places
+    record.write(ROLLED_BACK)

@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore did, written down before it is done, so that a killed one can be put right and a finished one undone.
+
+Each restore has a directory C(<vault>/.cora/restores/<restore id>/) with C(STATE.json) and, for files that were
+replaced, an archive of them. States: C(staging) → C(changing) → C(done), or C(rolled_back), C(abandoned), later
+C(undone).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta, timezone
+from typing import Any, Optional
+
+from . import durable
+from .errors import RestoreError
+from .names import printable
+from .vault import Vault
+
+STAGING, CHANGING, DONE, ROLLED_BACK, ABANDONED, UNDONE = (
+    "staging",
+    "changing",
+    "done",
+    "rolled_back",
+    "abandoned",
+    "undone",
+)
+IN_PLACE, SWAP = "in_place", "swap"
+_STATE = "STATE.json"
+_ID_TIME = "%Y%m%d-%H%M%S"
+
+
+@dataclass
+class RestoreRecord:
+    """One restore.
+
+    :param directory: where the record and the saved files are
+    :param kind: C(in_place) for single files, C(swap) for a whole tree
+    :param backup_id: what was restored; for an undo the restore id that was undone
+    :param token: part of the names of temporary files
+    :param created: paths that were not there before
+    :param parents: directories in which temporary files may stand
+    :param made_directories: directories that were made for them, in order
+    :param staged: the new tree before the swap
+    :param staged_inode: its inode, by which one sees after a kill whether the swap took place
+    :param keep_staged: the staged tree is somebody's only copy (an undo): it is never removed
+    :param old_tree: where the old tree is kept; empty where there was none
+    :param carried: excluded paths that moved from the old tree to the new one
+    """
+
+    directory: str
+    restore_id: str
+    kind: str
+    backup_id: str
+    project: str
+    scenario: str
+    state: str = STAGING
+    at: str = ""
+    token: str = ""
+    created: list[str] = field(default_factory=list)
+    parents: list[str] = field(default_factory=list)
+    made_directories: list[str] = field(default_factory=list)
+    staged: str = ""
+    staged_inode: int = 0
+    keep_staged: bool = False
+    old_tree: str = ""
+    carried: list[str] = field(default_factory=list)
+
+    def write(self, state: Optional[str] = None) -> None:
+        """Put the record on disk.
+
+        :raises VaultError: when that fails
+        """
+        self.state = state or self.state
+        document = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "directory"}
+        durable.replace_file(
+            os.path.join(self.directory, _STATE), json.dumps(document, indent=2).encode("ascii") + b"\n"
+        )
+
+
+def new_record(vault: Vault, *, kind: str, backup_id: str, project: str, scenario: str) -> RestoreRecord:
+    """Begin a record; its directory is made. Needs the vault's lock.
+
+    :raises VaultError: when the vault cannot be written
+    """
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    taken = sorted(os.listdir(vault.restores))
+    if taken:
+        # later than every earlier one, whatever the clock says: undo means the newest
+        now = max(now, datetime.strptime(taken[-1], _ID_TIME).replace(tzinfo=timezone.utc) + timedelta(seconds=1))
+    restore_id = f"{now:{_ID_TIME}}"
+    directory = os.path.join(vault.restores, restore_id)
+    durable.make_directories(directory)
+    record = RestoreRecord(directory, restore_id, kind, backup_id, project, scenario)
+    record.at = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    record.token = restore_id
+    record.write()
+    return record
+
+
+def read_records(vault: Vault) -> list[RestoreRecord]:
+    """All records, oldest first.
+
+    :raises RestoreError: when one is damaged
+    """
+    if not os.path.isdir(vault.restores):
+        return []
+    return [
+        _read(os.path.join(vault.restores, name))
+        for name in sorted(os.listdir(vault.restores))
+        if _is_record(vault, name)
+    ]
+
+
+def _is_record(vault: Vault, name: str) -> bool:
+    # without a state nothing was changed yet: a kill between making the directory and writing into it
+    return os.path.exists(os.path.join(vault.restores, name, _STATE))
+
+
+def _read(directory: str) -> RestoreRecord:
+    path = os.path.join(directory, _STATE)
+    try:
+        with open(path, "rb") as stream:
+            document: dict[str, Any] = json.load(stream)
+        return RestoreRecord(directory=directory, **document)
+    except (OSError, ValueError, TypeError) as error:
+        raise RestoreError(f"The record of a restore, {printable(path)}, cannot be read: {error}") from error

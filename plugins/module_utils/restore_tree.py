@@ -1,0 +1,258 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restoring a whole project: the new tree is built beside the old one and swapped in by one rename.
+
+What backups exclude (C(.git/), C(node_modules/), …) moves from the old tree into the new one. The old tree stays as
+C(<project>.old-<time>). The record says at each step what a later run has to do after a kill.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from typing import Callable
+
+from .archive_reader import ArchiveReader
+from .errors import RestoreError
+from .extract import MetadataWriter, TreeExtractor
+from .names import printable, to_bytes
+from .patterns import PathFilter
+from .progress import Progress
+from .restore_record import CHANGING, DONE, ROLLED_BACK, RestoreRecord
+from .safe_tree import SafeTree
+from .scan import ScanNotes, walk
+from .service_window import change_between, refuse_open_databases
+from .services import ServiceControl
+
+_RENAME_EXCHANGE = 2  # linux/fs.h
+_AT_FDCWD = -100
+_HEADROOM_BYTES = 16 * 1024 * 1024
+SIDE_FILES = ("-wal", "-shm", "-journal")
+
+
+def check_target(project: str, needed_bytes: int) -> None:
+    """Refuse a target that cannot be swapped, before any work is done.
+
+    :raises RestoreError: when the project or something in it is a mount point, its parent is missing, or the disk too
+    full
+    """
+    parent = os.path.dirname(project)
+    if not os.path.isdir(parent):
+        raise RestoreError(
+            f"The directory {printable(parent)}, in which the project belongs, is not there: make it first (mkdir -p)."
+        )
+    for mount in _mounts():
+        if mount == project or mount.startswith(project + "/"):
+            raise RestoreError(
+                f"{printable(mount)} is a mount point, which a rename cannot swap. Unmount it, restore files by name "
+                "(--file), or "
+                "restore the whole tree to another directory (--project DIR)."
+            )
+    status = os.statvfs(parent)
+    free = status.f_bavail * status.f_frsize
+    if free < needed_bytes + _HEADROOM_BYTES:
+        raise RestoreError(
+            f"The restored tree needs {needed_bytes} bytes beside {printable(project)}, and {free} are free there. "
+            "Nothing was changed."
+        )
+
+
+def _mounts() -> Iterator[str]:
+    with open("/proc/self/mountinfo", "rb") as stream:
+        for line in stream:
+            raw = line.split(b" ")[4]
+            for escaped, plain in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
+                raw = raw.replace(escaped, plain)
+            yield os.fsdecode(raw)
+
+
+def build_tree(record: RestoreRecord, directory: str, metadata: MetadataWriter, progress: Progress) -> int:
+    """Unpack a backup beside the project, every entry checked, on disk when this returns.
+
+    :returns: number of entries
+    :raises CoraError: when anything is damaged or the disk is full; what was unpacked is removed
+    """
+    parent, name = os.path.split(record.project)
+    record.staged = os.path.join(parent, f".{name}.cora-{record.token}")
+    record.write()
+    try:
+        os.mkdir(record.staged, 0o700)
+    except OSError as error:
+        raise RestoreError(f"{printable(record.staged)} cannot be made: {error.strerror}.") from error
+    try:
+        with ArchiveReader(directory) as reader:
+            count = TreeExtractor(record.staged, metadata, progress).run(reader)
+    except BaseException:
+        shutil.rmtree(record.staged)
+        raise
+    os.sync()
+    record.staged_inode = os.stat(record.staged).st_ino
+    return count
+
+
+def swap_in(
+    record: RestoreRecord, control: ServiceControl, carried: Callable[[], list[str]], databases: list[str]
+) -> list[str]:
+    """Put the staged tree in the place of the project.
+
+    :param carried: asked when services stand still: paths that move over from the old tree, see :func:`excluded_paths`
+    :param databases: paths of databases, which nobody may hold open
+    :returns: what was done to services
+    :raises CoraError: when it failed; then the old tree is in its place again
+    """
+    paths = [os.path.join(record.project, path + end) for path in databases for end in ("", *SIDE_FILES)]
+    try:
+        done = change_between(
+            control,
+            before=lambda: refuse_open_databases(paths),
+            change=lambda: _swap(record, carried),
+            take_back=lambda: take_back(record),
+        )
+    except BaseException:
+        if record.state != CHANGING:
+            _drop_staged(record)
+            record.write(ROLLED_BACK)
+        raise
+    record.write(DONE)
+    return done
+
+
+def _drop_staged(record: RestoreRecord) -> None:
+    if not record.keep_staged and os.path.lexists(record.staged):
+        shutil.rmtree(record.staged)
+
+
+def _swap(record: RestoreRecord, carried: Callable[[], list[str]]) -> None:
+    if not os.path.lexists(record.project):
+        record.write(CHANGING)
+        os.rename(record.staged, record.project)
+        _sync_parent(record)
+        return
+    record.old_tree = free_name(f"{record.project}.old-{record.restore_id}")
+    record.carried = carried()
+    record.write(CHANGING)
+    carry(record.carried, record.project, record.staged)
+    if exchange(record.project, record.staged):
+        os.rename(record.staged, record.old_tree)
+    else:
+        os.rename(record.project, record.old_tree)
+        os.rename(record.staged, record.project)
+    _sync_parent(record)
+
+
+def take_back(record: RestoreRecord) -> None:
+    """Put the old tree back from wherever a swap was interrupted; what failed is kept as C(<project>.failed-…).
+
+    :raises CoraError: when that fails; it can be tried again
+    """
+    if not record.old_tree:  # there was no project, or nothing was swapped yet
+        if _is_new_tree(record, record.project):
+            os.rename(record.project, free_name(f"{record.project}.failed-{record.restore_id}"))
+        elif record.staged:
+            _drop_staged(record)
+        record.write(ROLLED_BACK)
+        return
+    if not os.path.lexists(record.project):  # killed between two plain renames
+        os.rename(record.old_tree, record.project)
+    if _is_new_tree(record, record.project):
+        old = record.old_tree if os.path.lexists(record.old_tree) else record.staged
+        carry(record.carried, record.project, old)
+        failed = record.staged if record.keep_staged else free_name(f"{record.project}.failed-{record.restore_id}")
+        if exchange(record.project, old):
+            if old != failed:
+                os.rename(old, failed)
+        else:
+            os.rename(record.project, failed)
+            os.rename(old, record.project)
+    elif _is_new_tree(record, record.staged):
+        carry(record.carried, record.staged, record.project)
+        _drop_staged(record)
+    _sync_parent(record)
+    record.write(ROLLED_BACK)
+
+
+def _is_new_tree(record: RestoreRecord, path: str) -> bool:
+    try:
+        return os.lstat(path).st_ino == record.staged_inode
+    except FileNotFoundError:
+        return False
+
+
+def excluded_paths(project: str, exclude: tuple[str, ...]) -> list[str]:
+    """What a backup with these patterns leaves out of the project; a directory once."""
+    notes = _AllExcluded()
+    for _ in walk(project, PathFilter(exclude), notes):
+        pass
+    return notes.paths
+
+
+class _AllExcluded(ScanNotes):
+    """Notes that keep every excluded path, not only the first ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paths: list[str] = []
+
+    def exclude(self, path: str) -> None:
+        self.paths.append(path)
+
+
+def carry(paths: list[str], source: str, target: str) -> None:
+    """Move paths from one tree to the other; what is not there, or already there, stays as it is.
+
+    A directory's times change when something moves in or out; they are put back.
+    """
+    with SafeTree(source) as old, SafeTree(target) as new:
+        for path in paths:
+            if old.status(path) is None or new.status(path) is not None or not _has_parent(new, path):
+                continue
+            (old_fd, name), (new_fd, _) = old.parent(path), new.parent(path)
+            times = [(fd, os.fstat(fd)) for fd in (old_fd, new_fd)]
+            os.rename(name, name, src_dir_fd=old_fd, dst_dir_fd=new_fd)
+            for fd, status in times:
+                os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _has_parent(tree: SafeTree, path: str) -> bool:
+    parent = path.rpartition("/")[0] or "."
+    status = tree.status(parent)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def exchange(first: str, second: str) -> bool:
+    """Swap two directories in one step (C(renameat2) with C(RENAME_EXCHANGE)).
+
+    :returns: False where the file system or the C library cannot; then nothing was done
+    :raises OSError: when it is refused for another reason
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):
+        return False
+    if libc.renameat2(_AT_FDCWD, to_bytes(first), _AT_FDCWD, to_bytes(second), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+        return False
+    raise OSError(code, os.strerror(code), first)
+
+
+def free_name(path: str) -> str:
+    """C(path), or with a number behind it where that name is taken."""
+    name, number = path, 1
+    while os.path.lexists(name):
+        number += 1
+        name = f"{path}-{number}"
+    return name
+
+
+def _sync_parent(record: RestoreRecord) -> None:
+    fd = os.open(os.path.dirname(record.project), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

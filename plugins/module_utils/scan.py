@@ -1,0 +1,186 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Walking a project: every entry once, in a fixed order, by directory file descriptors, no link followed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Optional
+
+from .errors import ProjectError
+from .names import printable, to_text
+from .patterns import PathFilter
+from .tar_format import DIRECTORY, FIFO, FILE, SYMLINK
+
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CACHE_TAG = "CACHEDIR.TAG"
+#: https://bford.info/cachedir/
+_CACHE_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
+_LISTED_AT_MOST = 1000
+_NAMES_ARE_UTF8 = sys.getfilesystemencoding().lower() == "utf-8"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Something in the project.
+
+    :param path: relative to the project; C(.) for the project itself
+    :param name: bytes of its last part
+    :param parent_fd: open directory that holds it; valid until the next one is asked for
+    :param status: as C(lstat) gave it
+    """
+
+    path: str
+    name: bytes
+    parent_fd: int
+    kind: str
+    status: os.stat_result
+
+
+@dataclass
+class ScanNotes:
+    """What a walk left out or could not read, counted, and listed up to a limit.
+
+    :param excluded: paths that a pattern or a CACHEDIR.TAG excludes; a directory counts once
+    :param skipped: sockets and devices, which no archive can bring back to life
+    :param unreadable: what could not be read, with the reason
+    """
+
+    excluded: list[str] = field(default_factory=list)
+    excluded_count: int = 0
+    skipped: list[str] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+    def exclude(self, path: str) -> None:
+        """Count something that is left out on purpose."""
+        self.excluded_count += 1
+        if len(self.excluded) < _LISTED_AT_MOST:
+            self.excluded.append(path)
+
+
+def kind_of(mode: int) -> Optional[str]:
+    """Kind of an inode as an archive has it; None for sockets and devices, which none can bring back."""
+    if stat.S_ISREG(mode):
+        return FILE
+    if stat.S_ISDIR(mode):
+        return DIRECTORY
+    if stat.S_ISLNK(mode):
+        return SYMLINK
+    return FIFO if stat.S_ISFIFO(mode) else None
+
+
+@dataclass
+class _Level:
+    fd: int
+    path: str
+    entries: list[os.DirEntry[str]]
+
+
+def walk(project: str, exclude: PathFilter, notes: ScanNotes, *, vault: Optional[str] = None) -> Iterator[Found]:
+    """All that is in a project, sorted as :func:`.names.path_key` says, the project itself first.
+
+    :param vault: a directory that is left out wherever it lies
+    :raises ProjectError: when the project itself cannot be opened
+    """
+    try:
+        top_fd = os.open(project, _OPEN_DIRECTORY)
+    except OSError as error:
+        raise ProjectError(f"The project {printable(project)} cannot be opened: {error.strerror}.") from error
+    vault_id = _identity(vault)
+    stack = [_Level(top_fd, "", _listing(top_fd))]
+    try:
+        yield Found(".", b".", top_fd, DIRECTORY, os.fstat(top_fd))
+        while stack:
+            level = stack[-1]
+            if not level.entries:
+                os.close(stack.pop().fd)
+                continue
+            found = _inspect(level, level.entries.pop(), exclude, notes)
+            if found is None:
+                continue
+            if found.kind != DIRECTORY:
+                yield found
+            elif (found.status.st_dev, found.status.st_ino) == vault_id:
+                notes.exclude(found.path)
+            else:
+                below = _enter(found, notes)
+                if below is not None:
+                    stack.append(below)
+                    yield found
+    finally:
+        for level in stack:
+            os.close(level.fd)
+
+
+def _identity(path: Optional[str]) -> Optional[tuple[int, int]]:
+    if path is None or not os.path.isdir(path):
+        return None
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def _listing(fd: int) -> list[os.DirEntry[str]]:
+    with os.scandir(fd) as entries:
+        return sorted(entries, key=lambda entry: os.fsencode(entry.name), reverse=True)
+
+
+def _inspect(level: _Level, entry: os.DirEntry[str], exclude: PathFilter, notes: ScanNotes) -> Optional[Found]:
+    name = os.fsencode(entry.name)
+    text = entry.name if _NAMES_ARE_UTF8 else to_text(name)
+    path = f"{level.path}/{text}" if level.path else text
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None  # gone since the listing: as if the listing had come later
+    except OSError as error:
+        notes.unreadable.append((path, error.strerror or "cannot be read"))
+        return None
+    if exclude.matches(path, is_dir=stat.S_ISDIR(status.st_mode)):
+        notes.exclude(path)
+        return None
+    kind = kind_of(status.st_mode)
+    if kind is None:
+        notes.skipped.append(path)
+        return None
+    return Found(path, name, level.fd, kind, status)
+
+
+def _enter(found: Found, notes: ScanNotes) -> Optional[_Level]:
+    try:
+        fd = os.open(found.name, _OPEN_DIRECTORY, dir_fd=found.parent_fd)
+    except OSError as error:
+        notes.unreadable.append((found.path, error.strerror or "cannot be read"))
+        return None
+    try:
+        entries = _listing(fd)
+        tagged = any(entry.name == _CACHE_TAG for entry in entries) and _is_cache(fd)
+    except OSError as error:
+        notes.unreadable.append((found.path, error.strerror or "cannot be read"))
+        os.close(fd)
+        return None
+    if tagged:
+        notes.exclude(found.path)
+        os.close(fd)
+        return None
+    return _Level(fd, found.path, entries)
+
+
+def _is_cache(directory_fd: int) -> bool:
+    try:
+        fd = os.open(_CACHE_TAG, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory_fd)
+    except OSError:
+        return False  # a tag that cannot be read protects nothing from being kept
+    try:
+        return os.read(fd, len(_CACHE_SIGNATURE)) == _CACHE_SIGNATURE
+    finally:
+        os.close(fd)
+
+
+def read_link(found: Found) -> str:
+    """Target of a symbolic link, as text."""
+    return to_text(os.readlink(found.name, dir_fd=found.parent_fd))

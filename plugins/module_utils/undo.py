@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking the last restore back; which is itself a restore, and can be taken back."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Optional
+
+from .archive_reader import find_entries
+from .errors import NotFoundError, RestoreError
+from .extract import MetadataWriter
+from .in_place import SAVED_ARCHIVE, Change
+from .names import printable
+from .restore import recover_restores
+from .restore_files import Source, plan, restore_files, with_content
+from .restore_plan import summarize
+from .restore_record import DONE, IN_PLACE, ROLLED_BACK, STAGING, SWAP, UNDONE, RestoreRecord, new_record, read_records
+from .restore_tree import free_name, swap_in
+from .services import ServiceControl
+from .settings import Service
+from .vault import Vault
+
+
+def undo_last(
+    vault_path: str,
+    *,
+    project: Optional[str] = None,
+    services: tuple[Service, ...] = (),
+    health_command: tuple[str, ...] = (),
+    health_timeout_seconds: float = 30.0,
+    lock_wait_seconds: float = 0.0,
+    check: bool = False,
+) -> dict[str, Any]:
+    """Take the newest restore (of this project) back.
+
+    :param check: say which, and change nothing
+    :returns: what was done, in JSON types
+    :raises NotFoundError: when there is no restore to take back
+    """
+    started = time.monotonic()
+    vault = Vault(vault_path)
+    if not vault.exists():
+        raise NotFoundError(f"There is no vault at {printable(vault_path)}, so no restore that could be taken back.")
+    with vault.lock(lock_wait_seconds):
+        recovered = [] if check else recover_restores(vault)
+        record = _newest(vault, project)
+        document: dict[str, Any] = {
+            "changed": True,
+            "undone_id": record.restore_id,
+            "backup_id": record.backup_id,
+            "project": record.project,
+            "scenario": record.scenario,
+            "restored_at": record.at,
+            "warnings": [],
+            "recovered": recovered,
+        }
+        if not check:
+            control = ServiceControl(services, health_command, health_timeout_seconds)
+            document.update(
+                _undo_swap(vault, record, control) if record.kind == SWAP else _undo_files(vault, record, control)
+            )
+            record.write(UNDONE)
+    document["duration_seconds"] = round(time.monotonic() - started, 3)
+    return document
+
+
+def _newest(vault: Vault, project: Optional[str]) -> RestoreRecord:
+    wanted = os.path.normpath(project) if project else None
+    for record in reversed(read_records(vault)):
+        if record.state == DONE and wanted in (None, record.project):
+            return record
+    of = f" of {printable(wanted)}" if wanted else ""
+    raise NotFoundError(f"There is no restore{of} in {printable(vault.root)} that could be taken back.")
+
+
+def _undo_files(vault: Vault, record: RestoreRecord, control: ServiceControl) -> dict[str, Any]:
+    saved = Source(record.directory, SAVED_ARCHIVE)
+    pairs = with_content(saved, find_entries(record.directory, lambda entry: True))
+    changes = plan(record.project, pairs, 0)
+    removals = record.created + record.made_directories
+    own = new_record(vault, kind=IN_PLACE, backup_id=record.restore_id, project=record.project, scenario="undo")
+    try:
+        services = restore_files(
+            own, vault.root, saved, pairs, changes, control, MetadataWriter(keep_setuid=True), removals
+        )
+    finally:
+        if own.state == STAGING:
+            own.write(ROLLED_BACK)
+    changes += [Change("remove", path, "file", 0) for path in removals]
+    return {**summarize(changes), "restore_id": own.restore_id, "saved_at": own.directory, "services": services}
+
+
+def _undo_swap(vault: Vault, record: RestoreRecord, control: ServiceControl) -> dict[str, Any]:
+    own = new_record(vault, kind=SWAP, backup_id=record.restore_id, project=record.project, scenario="undo")
+    if not record.old_tree:
+        return _undo_creation(record, own)
+    if not os.path.isdir(record.old_tree):
+        own.write(ROLLED_BACK)
+        raise RestoreError(
+            f"The old tree {printable(record.old_tree)} is not there any more, so the restore cannot be taken back."
+        )
+    own.staged = record.old_tree
+    own.staged_inode = os.stat(record.old_tree).st_ino
+    own.keep_staged = True
+    own.write()
+    services = swap_in(own, control, lambda: record.carried, [])
+    return {"restore_id": own.restore_id, "saved_at": own.old_tree, "services": services}
+
+
+def _undo_creation(record: RestoreRecord, own: RestoreRecord) -> dict[str, Any]:
+    """There was no tree before: the restored one is moved aside, not removed."""
+    aside = free_name(f"{record.project}.old-{own.restore_id}")
+    os.rename(record.project, aside)
+    own.write(ROLLED_BACK)
+    return {"restore_id": own.restore_id, "saved_at": aside, "services": []}

@@ -1,0 +1,252 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The vault: where backups live, how one gets in, and who may write.
+
+C(<vault>/<id>/) are the backups. C(<vault>/.cora/) is ours to write: C(staging/) for what is not yet a backup,
+C(lock), C(verified/) for the results of checks, C(restores/) for what restores replaced. Staging stands inside the
+vault, so that it is on the same file system even where the vault is a mount point; the vault itself is append-only
+(C(chattr +a)), which lets a directory be renamed into it from C(.cora/staging) and lets nothing in it be renamed or
+removed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from typing import Optional
+
+from . import durable
+from .errors import LockedError, SealError, VaultError
+from .inode_flags import (
+    APPEND_ONLY,
+    IMMUTABLE,
+    change_path_flags,
+    is_sealed,
+    path_flags,
+    probe_seal,
+    seal_tree,
+    tree_paths,
+)
+from .names import printable
+from .settings import SEAL_REQUIRED
+
+ID_PATTERN = re.compile(r"(\d{8}-\d{6})-([0-9a-f]{4,40}|nogit)")
+_ID_TIME = "%Y%m%d-%H%M%S"
+_LOCK_POLL_SECONDS = 0.2
+_WRITABLE_BY_OTHERS = 0o022
+
+
+class Vault:
+    """One vault directory.
+
+    :param root: its absolute path
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.normpath(root)
+        self.control = os.path.join(self.root, ".cora")
+        self.staging = os.path.join(self.control, "staging")
+        self.verified = os.path.join(self.control, "verified")
+        self.restores = os.path.join(self.control, "restores")
+        self._lock_path = os.path.join(self.control, "lock")
+
+    def exists(self) -> bool:
+        """Whether anything was ever put there."""
+        return os.path.isdir(self.control)
+
+    def path_of(self, backup_id: str) -> str:
+        """Directory of a backup."""
+        return os.path.join(self.root, backup_id)
+
+    def ids(self) -> list[str]:
+        """Ids of all backups, oldest first.
+
+        :raises VaultError: when the vault cannot be read
+        """
+        try:
+            with os.scandir(self.root) as entries:
+                return sorted(
+                    e.name for e in entries if ID_PATTERN.fullmatch(e.name) and e.is_dir(follow_symlinks=False)
+                )
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            durable.fail(error, "read the vault", self.root)
+
+    def prepare(self) -> None:
+        """Make the vault where it is missing, and check that it is ours to write.
+
+        :raises VaultError: when it is not
+        """
+        if os.path.lexists(self.root) and not os.path.isdir(self.root):
+            raise VaultError(f"The vault {printable(self.root)} is not a directory.")
+        for directory in (self.root, self.control, self.staging, self.verified, self.restores):
+            durable.make_directories(directory)
+        self._check_owner()
+        probe = os.path.join(self.staging, f"writable-{os.getpid()}")
+        durable.write_file(probe, b"")
+        os.unlink(probe)
+
+    def _check_owner(self) -> None:
+        for directory in (self.root, self.control):
+            status = os.stat(directory)
+            if status.st_uid not in (0, os.geteuid()) or status.st_mode & _WRITABLE_BY_OTHERS:
+                raise VaultError(
+                    f"The vault {printable(directory)} can be written by others (owner {status.st_uid}, mode "
+                    f"{stat.S_IMODE(status.st_mode):04o}), who could put false backups there. Make it yours: "
+                    f"chown {os.geteuid()} and chmod 0700."
+                )
+
+    @contextmanager
+    def lock(self, wait_seconds: float = 0.0) -> Iterator[None]:
+        """Hold the vault; the kernel lets go when the process ends, however it ends.
+
+        :raises LockedError: when another run holds it for longer than C(wait_seconds)
+        """
+        fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            self._take(fd, time.monotonic() + wait_seconds)
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()} since {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC".encode(), 0)
+            yield
+        finally:
+            os.close(fd)
+
+    def _take(self, fd: int, deadline: float) -> None:
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    holder = os.pread(fd, 200, 0).decode("ascii", "replace") or "unknown"
+                    raise LockedError(
+                        f"Another run holds the vault {printable(self.root)} (process {printable(holder)}). "
+                        "Wait for it, or give this run time to wait (lock_wait_seconds)."
+                    ) from None
+                time.sleep(_LOCK_POLL_SECONDS)
+
+    def recover(self) -> list[str]:
+        """Put right what a killed run left: stale staging goes, unsealed backups get their seal. Needs the lock.
+
+        :returns: sentences that say what was done
+        """
+        done = []
+        for name in sorted(os.listdir(self.staging)):
+            remove_unpublished(os.path.join(self.staging, name))
+            done.append(f"Removed {printable(name)}, which an interrupted run had not finished.")
+        for backup_id in self.ids():
+            path = self.path_of(backup_id)
+            if not is_sealed(path) and _try_seal(path):
+                done.append(f"Sealed {backup_id}, which an interrupted or unprivileged run had left open.")
+        return done
+
+    def new_id(self, suffix: str) -> str:
+        """An id that is later than every other, whatever the clock says. Needs the lock.
+
+        Order by id is order in time, and C(latest) means the newest: so when the clock was set back, ids go on from the
+        newest one, a second at a time.
+        """
+        now = datetime.now(timezone.utc).replace(microsecond=0)
+        ids = self.ids()
+        if ids:
+            now = max(now, id_time(ids[-1]) + timedelta(seconds=1))
+        return f"{now:{_ID_TIME}}-{suffix}"
+
+    def publish(self, staged: str, backup_id: str) -> str:
+        """Make a staged, fsynced directory a backup: rename, fsync the vault. Returns its path.
+
+        :raises VaultError: when that fails
+        """
+        path = self.path_of(backup_id)
+        try:
+            os.rename(staged, path)
+        except OSError as error:
+            durable.fail(error, "move the finished backup into", self.root)
+        durable.sync_directory(self.root)
+        return path
+
+    def seal(self, path: str, policy: str) -> tuple[bool, str]:
+        """Make a published backup immutable, and the vault append-only.
+
+        :param policy: C(required) or C(best_effort)
+        :returns: whether it is sealed, and for people why not
+        :raises SealError: when it cannot be sealed and had to be
+        """
+        try:
+            seal_tree(path)
+            self.protect_root()
+        except SealError as error:
+            if policy == SEAL_REQUIRED:
+                raise
+            return False, f"Not sealed: {error}"
+        return True, ""
+
+    def protect_root(self) -> None:
+        """Set C(+a) on the vault, so that nothing in it is renamed or removed.
+
+        :raises SealError: when that does not hold
+        """
+        change_path_flags(self.root, add=APPEND_ONLY)
+
+    def is_protected(self) -> bool:
+        """Whether the vault itself is append-only."""
+        return bool(path_flags(self.root) & APPEND_ONLY)
+
+    def why_not_sealable(self) -> Optional[str]:
+        """None where files of this vault can be made immutable, else the reason."""
+        return probe_seal(self.staging)
+
+    def note_verified(self, backup_id: str, result: dict[str, object]) -> None:
+        """Remember the result of a check; not in the backup, which is sealed."""
+        if os.access(self.verified, os.W_OK):
+            data = json.dumps(result, indent=2).encode()
+            durable.replace_file(os.path.join(self.verified, f"{backup_id}.json"), data + b"\n")
+
+    def verified_note(self, backup_id: str) -> dict[str, object]:
+        """What :meth:`note_verified` remembered; empty when there is nothing."""
+        try:
+            with open(os.path.join(self.verified, f"{backup_id}.json"), "rb") as stream:
+                note = json.load(stream)
+        except (OSError, ValueError):
+            return {}
+        return note if isinstance(note, dict) else {}
+
+
+def id_time(backup_id: str) -> datetime:
+    """When a backup was made, from its id."""
+    return datetime.strptime(backup_id[:15], _ID_TIME).replace(tzinfo=timezone.utc)
+
+
+def _try_seal(path: str) -> bool:
+    try:
+        seal_tree(path)
+    except SealError:
+        return False
+    return True
+
+
+def remove_unpublished(path: str) -> None:
+    """Remove a directory of ours that never became a backup, flags included.
+
+    :raises VaultError: when it cannot be removed
+    """
+    try:
+        if not os.path.isdir(path) or os.path.islink(path):
+            os.unlink(path)
+            return
+        for part in tree_paths(path):
+            if path_flags(part) & (IMMUTABLE | APPEND_ONLY):
+                change_path_flags(part, remove=IMMUTABLE | APPEND_ONLY)
+        shutil.rmtree(path)
+    except OSError as error:
+        durable.fail(error, "remove", path)

@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checking a backup: every byte of every file, every entry of the archive, every database, every flag."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Optional
+
+from . import layout
+from .archive_reader import ArchiveReader, Group, checked
+from .catalog import resolve_id
+from .errors import IntegrityError
+from .inode_flags import unsealed_paths
+from .names import printable
+from .parallel import ordered_map
+from .progress import Progress
+from .sqlite_copy import check_integrity
+from .vault import Vault
+
+
+@dataclass
+class _Findings:
+    damaged: list[dict[str, Optional[str]]] = field(default_factory=list)
+    entries: int = 0
+    size_bytes: int = 0
+    databases: int = 0
+
+    def add(self, artifact: str, path: Optional[str], problem: str) -> None:
+        self.damaged.append(
+            {"artifact": printable(artifact), "path": printable(path) if path else None, "problem": problem}
+        )
+
+
+def verify_backup(
+    vault: str, id_text: str, *, project: Optional[str] = None, quick: bool = False, progress_file: Optional[str] = None
+) -> dict[str, Any]:
+    """Check one backup and remember the result in the vault.
+
+    :param quick: compare SHA256SUMS.txt only
+    :returns: what was checked and what is damaged, in JSON types
+    :raises NotFoundError: when there is no such backup
+    """
+    started = time.monotonic()
+    backup_id = resolve_id(vault, id_text, project)
+    keeper = Vault(vault)
+    path = keeper.path_of(backup_id)
+    progress = Progress(progress_file)
+    findings = _Findings()
+    _check_sums(path, findings, progress)
+    if not quick:
+        _check_archive(path, findings, progress)
+        _check_databases(path, findings)
+    unsealed = unsealed_paths(path)
+    progress.close()
+    result: dict[str, Any] = {
+        "id": backup_id,
+        "path": path,
+        "ok": not findings.damaged,
+        "quick": quick,
+        "damaged": findings.damaged,
+        "restorable": _restorable(backup_id, path, findings, quick=quick),
+        "entries_checked": findings.entries,
+        "bytes_checked": findings.size_bytes,
+        "databases_checked": findings.databases,
+        "sealed": not unsealed,
+        "warnings": _seal_warnings(path, unsealed),
+        "duration_seconds": round(time.monotonic() - started, 3),
+    }
+    keeper.note_verified(
+        backup_id,
+        {
+            "at": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+            "ok": result["ok"],
+            "quick": quick,
+            "damaged": len(findings.damaged),
+        },
+    )
+    return result
+
+
+def check_sums(path: str, progress: Progress) -> list[dict[str, Optional[str]]]:
+    """Compare every file of a backup with SHA256SUMS.txt; returns what is damaged."""
+    findings = _Findings()
+    _check_sums(path, findings, progress)
+    return findings.damaged
+
+
+def _check_sums(path: str, findings: _Findings, progress: Progress) -> None:
+    try:
+        digests = layout.read_sums(path)
+    except IntegrityError as error:
+        findings.add(layout.SUMS, None, str(error))
+        return
+    present = set(layout.files_below(path)) - {layout.SUMS}
+    for name in sorted(digests.keys() - present):
+        findings.add(name, None, "missing")
+    for name in sorted(present - digests.keys()):
+        findings.add(name, None, f"not named in {layout.SUMS}")
+    names = sorted(digests.keys() & present)
+    sizes = {name: os.lstat(os.path.join(path, name)).st_size for name in names}
+    progress.start("verify", files_total=len(names), bytes_total=sum(sizes.values()))
+    for name, problem in ordered_map(lambda name: (name, _compare(path, name, digests[name])), names):
+        progress.advance(files=1, size_bytes=sizes[name])
+        findings.size_bytes += sizes[name]
+        if problem:
+            findings.add(name, None, problem)
+
+
+def _compare(path: str, name: str, digest: str) -> Optional[str]:
+    target = os.path.join(path, name)
+    if os.path.islink(target):
+        return "replaced by a link"
+    try:
+        return None if layout.sha256_of_file(target) == digest else f"its SHA-256 is not the one in {layout.SUMS}"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def _check_archive(path: str, findings: _Findings, progress: Progress) -> None:
+    progress.start("verify")
+    try:
+        with ArchiveReader(path) as reader:
+            for group, problems in _check_groups(reader):
+                findings.entries += len(group.entries)
+                size = sum(entry.size_bytes for entry in group.entries)
+                findings.size_bytes += size
+                progress.advance(files=len(group.entries), size_bytes=size)
+                for entry_path, problem in problems:
+                    findings.add(layout.ARCHIVE, entry_path, problem)
+    except IntegrityError as error:
+        findings.add(layout.INDEX, None, str(error))
+
+
+def _check_groups(reader: ArchiveReader) -> Any:
+    """Groups and their problems; small groups on all cores, a large file's frames on all cores."""
+    return ordered_map(lambda group: (group, _problems(reader, group)), reader.groups())
+
+
+def _problems(reader: ArchiveReader, group: Group) -> list[tuple[Optional[str], str]]:
+    try:
+        reader.check_coverage(group)
+        opened_at = 0
+        for opened in reader.open_group(group):
+            for _ in checked(opened.entry, opened.pieces):
+                pass
+            opened_at += 1
+    except IntegrityError as error:
+        # one damaged frame takes all its entries along: what is in it cannot be told apart any more
+        return [(entry.path, str(error)) for entry in group.entries] or [(None, str(error))]
+    return []
+
+
+def _check_databases(path: str, findings: _Findings) -> None:
+    top = os.path.join(path, layout.DATABASE_DIR)
+    for name in layout.files_below(top) if os.path.isdir(top) else []:
+        findings.databases += 1
+        verdict = check_integrity(os.path.join(top, name))
+        if verdict != "ok":
+            findings.add(f"{layout.DATABASE_DIR}/{name}", name, f"PRAGMA integrity_check: {verdict}")
+
+
+def _seal_warnings(path: str, unsealed: list[str]) -> list[str]:
+    if not unsealed:
+        return []
+    first = printable(os.path.relpath(unsealed[0], path))
+    return [f"Not sealed: {len(unsealed)} files or directories are not immutable, the first is {first}."]
+
+
+def _restorable(backup_id: str, path: str, findings: _Findings, *, quick: bool) -> str:
+    if not findings.damaged:
+        return "Everything can be restored."
+    artifacts = {entry["artifact"] for entry in findings.damaged}
+    lost = sorted(
+        {entry["path"] for entry in findings.damaged if entry["artifact"] == layout.ARCHIVE and entry["path"]}
+    )
+    if layout.ARCHIVE in artifacts and quick:
+        return f"The archive is damaged. A full check (verify {backup_id}, without quick) tells which of its files are."
+    if layout.INDEX in artifacts and layout.ARCHIVE not in artifacts:
+        return f"The index is damaged, the archive is not: restore by hand with tar -xzf {path}/{layout.ARCHIVE}."
+    if layout.INDEX in artifacts:
+        return (
+            f"Index and archive are damaged. What is intact under {path}/{layout.CRITICAL_DIR} can be copied by hand."
+        )
+    if lost:
+        return f"All files of the archive but {len(lost)} can be restored by name (restore {backup_id} --file PATH)."
+    return "The archive is intact: all its files can be restored by name (--file PATH)."
