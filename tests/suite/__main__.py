@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
 from .outcome import Outcome
 from .stages import STAGES, Stage
@@ -46,17 +47,28 @@ def run_stages(stages: Sequence[Stage], *, fast: bool) -> Outcome:
         (1, [stage for stage in stages if stage.alone]),
     ):
         with ThreadPoolExecutor(lanes) as pool:
-            for future in as_completed([pool.submit(run_stage, stage, fast) for stage in group]):
-                total += future.result()
+            running = {pool.submit(timed, stage, fast): stage for stage in group}
+            for future in as_completed(running):
+                total += report(running[future], future)
     return total
 
 
-def run_stage(stage: Stage, fast: bool) -> Outcome:
-    """Run one and print it as one block, so that two at a time stay readable."""
+def timed(stage: Stage, fast: bool) -> tuple[Outcome, float]:
+    """Run one; returns what it came to and its seconds."""
     began = time.monotonic()
     outcome = stage.work(fast)
-    word = "FAILED" if outcome.failed else "ok"
-    block = f"{word:<6}  {stage.name:<13} {time.monotonic() - began:6.1f} s   {outcome}\n"
+    return outcome, time.monotonic() - began
+
+
+def report(stage: Stage, future: Future[tuple[Outcome, float]]) -> Outcome:
+    """Print a finished stage as one block, so that two at a time stay readable."""
+    error = future.exception()
+    if error is not None:
+        # A stage that breaks is a failed stage: the others still have to run.
+        outcome, seconds = Outcome(0, 1, output="".join(traceback.format_exception(error))), 0.0
+    else:
+        outcome, seconds = future.result()
+    block = f"{'FAILED' if outcome.failed else 'ok':<6}  {stage.name:<13} {seconds:6.1f} s   {outcome}\n"
     if outcome.failed:
         block = f"{'-' * 20} {stage.name}\n{outcome.output.rstrip()}\n{block}"
     sys.stdout.write(block)

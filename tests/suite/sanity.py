@@ -11,7 +11,10 @@ import re
 import shutil
 import sys
 import tempfile
+from fnmatch import fnmatch
 from pathlib import Path
+
+import yaml
 
 from .commands import ROOT, repository_files, run
 from .outcome import Outcome, from_returncode
@@ -36,12 +39,25 @@ def run_sanity() -> Outcome:
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         argv = ["ansible-test", "sanity", "--requirements", "--python", python, "--color", "no"]
         code, output = run(argv, cwd=tree, env={"HOME": str(home), **pip_configuration()}, timeout_seconds=900)
-    return from_returncode(code, output)
+    return from_returncode(code, findings(output))
+
+
+def findings(output: str) -> str:
+    """What went wrong, without the chatter of pip; all of it where ansible-test itself broke."""
+    lines = output.splitlines()
+    found = [line for line in lines if line.startswith(("ERROR:", "WARNING:"))]
+    fatal = next((number for number, line in enumerate(lines) if line.startswith("FATAL:")), len(lines))
+    return "\n".join(found + lines[fatal:]) if found else output
 
 
 def export_tree(tree: Path) -> None:
-    """Copy what Git tracks or would add."""
+    """Copy the collection: what a build takes, and the settings of the sanity tests."""
+    left_out = yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"]
     for name in repository_files():
+        is_setting = name.parts[:2] in (("tests", "config.yml"), ("tests", "sanity"))
+        places = [str(name), *map(str, name.parents)]
+        if not is_setting and any(fnmatch(place, pattern) for place in places for pattern in left_out):
+            continue
         target = tree / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target, follow_symlinks=False)
