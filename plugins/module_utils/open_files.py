@@ -30,7 +30,7 @@ class Holder:
 
 
 def holders(paths: Iterable[str]) -> list[Holder]:
-    """Processes other than this one that hold one of C(paths) open or mapped; a path that is not there is passed over."""
+    """Processes other than this one that hold one of C(paths) open or mapped; paths that are not there are ignored."""
     wanted: dict[Inode, str] = {}
     for path in paths:
         inode = _inode(path, follow=False)
@@ -126,7 +126,7 @@ def _map_name(addresses: bytes) -> str:
 
 
 def _is_below(link: str, wanted: Inode) -> bool:
-    """Whether C(link), or a directory above it, is the one wanted: the kernel knows, through bind mounts and renames."""
+    """Whether C(link), or a directory above it, is the one wanted: the kernel sees through bind mounts."""
     try:
         status = os.stat(link)
     except OSError:
