@@ -18,6 +18,8 @@ logs=$here/logs
 export CORA_TEST_ENGINE="${CORA_TEST_ENGINE:-podman}"
 export MOLECULE_PROJECT_DIRECTORY="$root"
 export PATH="$venv/bin:$PATH"
+# The output goes to files.
+export NO_COLOR=1 ANSIBLE_FORCE_COLOR=0 ANSIBLE_NOCOLOR=1
 
 usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; }
 
@@ -83,6 +85,8 @@ run_scenario() { # NAME
     verdict=passed
     # The nodes go at the end of the run, not of each scenario.
     molecule test --scenario-name "$1" --destroy never --no-command-borders > "$logs/$1.log" 2>&1 || verdict=failed
+    # To Molecule a playbook that is not there is no failure.
+    if grep -q 'Missing playbook' "$logs/$1.log"; then verdict=failed; fi
     [ "$verdict" = passed ] || tail -n 60 "$logs/$1.log" >&2
     echo "scenario $1: $verdict ($(($(date +%s) - began)) s)"
     [ "$verdict" = passed ]

@@ -8,7 +8,7 @@ export GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@example.org GIT_COMMITTER_NAME
 # What an earlier run left: a vault gives nothing away by itself.
 systemctl stop cora-writer 2> /dev/null || :
 for vault in /var/backups/cora /srv/vault-without-isal; do
-    if [ -d "$vault" ]; then chattr -R -f -ia "$vault" "$(dirname "$vault")"/.[!.]* || :; fi
+    if [ -d "$vault" ]; then chattr -R -f -ia "$vault" || :; fi
 done
 rm -rf /var/backups/cora /srv/vault-without-isal /srv/project /srv/project.old-* /srv/copy /srv/remote.git
 
