@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Sequence
 
@@ -12,18 +13,21 @@ from .errors import SettingsError
 
 
 def _pattern_class() -> Any:
-    """The gitignore pattern of whatever C(pathspec) there is: 1.x renamed it."""
-    try:
-        from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern as Pattern
-    except ImportError:
+    """The gitignore pattern of whatever C(pathspec) there is: 1.x renamed it.
+
+    :raises SettingsError: where there is none
+    """
+    for module, name in (
+        ("pathspec.patterns.gitignore.spec", "GitIgnoreSpecPattern"),
+        ("pathspec.patterns.gitwildmatch", "GitWildMatchPattern"),
+    ):
         try:
-            from pathspec.patterns import GitWildMatchPattern as Pattern
-        except ImportError as error:
-            raise SettingsError(
-                "The Python package pathspec is missing on this host: pip install pathspec, "
-                "or apt-get install python3-pathspec."
-            ) from error
-    return Pattern
+            return getattr(importlib.import_module(module), name)
+        except ImportError:
+            continue
+    raise SettingsError(
+        "The Python package pathspec is missing on this host: pip install pathspec, or apt-get install python3-pathspec."
+    )
 
 
 class PathFilter:
