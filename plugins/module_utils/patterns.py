@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from .errors import SettingsError
 
@@ -26,7 +27,8 @@ def _pattern_class() -> Any:
         except ImportError:
             continue
     raise SettingsError(
-        "The Python package pathspec is missing on this host: pip install pathspec, or apt-get install python3-pathspec."
+        "The Python package pathspec is missing on this host: "
+        "pip install pathspec, or apt-get install python3-pathspec."
     )
 
 
