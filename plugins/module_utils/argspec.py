@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import signal
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any, Optional
 
 from . import catalog
-from .errors import CoraError, ProgramError, SettingsError
+from .errors import CoraError, ProgramError, RestoreError, SettingsError
 from .names import printable
 from .settings import (
     SCENARIOS,
@@ -153,7 +154,7 @@ def restore_request(params: Params, *, check: bool) -> RestoreRequest:
 
 
 def _check_origin(vault: str, backup_id: str, project: str) -> None:
-    # an id of another project beside a configured project: one of the two is a mistake, and a restore must not guess which
+    # an id of another project beside a configured one: either may be the mistake, and a restore must not guess which
     origin = catalog.project_of(vault, backup_id)
     if origin.rstrip("/") != project.rstrip("/"):
         raise SettingsError(
@@ -169,6 +170,8 @@ def failure(error: CoraError) -> dict[str, Any]:
         result["cmd"] = [printable(word) for word in error.argv]
         result["rc"] = error.returncode
         result["stderr"] = _valid_text(error.stderr)
+    if isinstance(error, RestoreError):
+        result["rolled_back"] = bool(getattr(error, "rolled_back", False))
     return result
 
 

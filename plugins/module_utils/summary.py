@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Optional
 
 from .names import printable
 
@@ -22,11 +23,11 @@ def size_text(size_bytes: Optional[int]) -> str:
         return "?"
     if size_bytes < 1000:
         return f"{size_bytes} B"
-    value = float(size_bytes)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
+    value, unit = size_bytes / 1000, "kB"
+    for larger in ("MB", "GB", "TB"):
         if value < 999.5:
             break
+        value, unit = value / 1000, larger
     return f"{value:.1f} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
 
 
@@ -106,7 +107,9 @@ def verify_summary(result: Result) -> list[str]:
     if not result["ok"]:
         lines.append(printable(result["restorable"]))
     elif result["quick"]:
-        lines.append("Only the checksums of its files were compared; without quick, every archived entry and database is read.")
+        lines.append(
+            "Only the checksums of its files were compared; without quick, every archived entry and database is read."
+        )
     return lines + warning_lines(result["warnings"])
 
 
@@ -120,7 +123,9 @@ def verdict(result: Result) -> str:
     if result["databases_checked"]:
         parts.insert(1, count_text(result["databases_checked"], "database"))
     sealed = "sealed" if result["sealed"] else "not sealed"
-    return f"Backup {result['id']} is intact: {', '.join(parts)} in {duration_text(result['duration_seconds'])}, {sealed}."
+    return (
+        f"Backup {result['id']} is intact: {', '.join(parts)} in {duration_text(result['duration_seconds'])}, {sealed}."
+    )
 
 
 def damage_text(damage: Result) -> str:
@@ -149,6 +154,8 @@ def restore_summary(result: Result, *, check: bool) -> list[str]:
     if not check and result["changed"]:
         lines += _done_lines(result)
     lines += warning_lines(result.get("warnings", ()))
+    if result["scenario"] == "plan":
+        lines += command_lines(result["commands"])
     if check or result["scenario"] == "plan":
         lines.append("Nothing was changed.")
     return lines

@@ -10,8 +10,8 @@ module: backup_info
 short_description: List the backups of a vault
 version_added: 1.0.0
 description:
-  - One row a backup, newest first, from what each says of itself, from the flags on disk, and from what the vault remembers
-    of checks.
+  - One row a backup, newest first, from what each says of itself, from the flags on disk, and from what the vault
+    remembers of checks.
 author:
   - cora.backup contributors (!UNKNOWN)
 extends_documentation_fragment:

@@ -10,8 +10,8 @@ module: chattr
 short_description: Make files and directories immutable or append-only, and read the flag back
 version_added: 1.0.0
 description:
-  - Sets or clears inode flags by C(ioctl), needs no C(chattr) program, and reads each flag back, since some file systems
-    accept a flag and forget it.
+  - Sets or clears inode flags by C(ioctl), needs no C(chattr) program, and reads each flag back, since some file
+    systems accept a flag and forget it.
   - Changes only the flags that are named. Symbolic links are not followed.
 author:
   - cora.backup contributors (!UNKNOWN)
@@ -128,7 +128,12 @@ def main() -> None:
             msg=f"The flags of {printable(str(error.filename))} cannot be read: {error.strerror}.", error="OSError"
         )
     listed = [printable(path) for path in changing[:LISTED_AT_MOST]]
-    result = {"changed": bool(changing), "path": params["path"], "changed_paths": listed, "changed_count": len(changing)}
+    result = {
+        "changed": bool(changing),
+        "path": params["path"],
+        "changed_paths": listed,
+        "changed_count": len(changing),
+    }
     if module._diff:
         before, after = ("absent", "present") if present else ("present", "absent")
         names = ", ".join(sorted(set(params["attributes"])))

@@ -10,8 +10,8 @@ module: restore
 short_description: Bring a project, its critical files or single files back from a backup
 version_added: 1.0.0
 description:
-  - Verifies what it needs of the backup, plans, saves the present state, stops services, swaps by rename, starts services
-    and runs the health command. Any failure rolls everything back.
+  - Verifies what it needs of the backup, plans, saves the present state, stops services, swaps by rename, starts
+    services and runs the health command. Any failure rolls everything back.
   - With O(scenario=plan) it only plans, and returns the plain commands with which a person can do the same.
 author:
   - cora.backup contributors (!UNKNOWN)
@@ -47,7 +47,8 @@ options:
       - V(plan) changes nothing.
       - V(files) restores what O(files) names.
       - V(critical) restores databases and critical files.
-      - V(full) replaces the whole project; the old tree is kept beside it, and directories that backups exclude are carried over.
+      - V(full) replaces the whole project. The old tree is kept beside it, and directories that backups exclude are
+        carried over.
     type: str
     default: plan
     choices:

@@ -10,7 +10,8 @@ module: restore_undo
 short_description: Take the last restore back
 version_added: 1.0.0
 description:
-  - Puts back what M(cora.backup.restore) saved before it changed anything. What the restore had brought is saved in turn.
+  - Puts back what M(cora.backup.restore) saved before it changed anything. What the restore had brought is saved in
+    turn.
 author:
   - cora.backup contributors (!UNKNOWN)
 extends_documentation_fragment:
@@ -98,7 +99,6 @@ def main() -> None:
             health_command=tuple(params["health_command"]),
             health_timeout_seconds=params["health_timeout_seconds"],
             lock_wait_seconds=params["lock_wait_seconds"],
-            progress_file=params["progress_file"],
         )
     except CoraError as error:
         module.fail_json(**argspec.failure(error))

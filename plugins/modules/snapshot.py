@@ -10,10 +10,11 @@ module: snapshot
 short_description: Make one complete, immutable backup of a project directory
 version_added: 1.0.0
 description:
-  - Archives a project directory, copies its SQLite databases consistently while they are in use, keeps its critical files
-    plain a second time, and makes the whole backup immutable.
+  - Archives a project directory, copies its SQLite databases consistently while they are in use, keeps its critical
+    files plain a second time, and makes the whole backup immutable.
   - Every backup is complete and independent. It can be restored with nothing but C(tar), C(sha256sum) and C(cp).
-  - A run that is killed leaves either nothing that is listed or a backup that verifies. The next run puts away what was left.
+  - A run that is killed leaves either nothing that is listed or a backup that verifies. The next run puts away what
+    was left.
 author:
   - cora.backup contributors (!UNKNOWN)
 extends_documentation_fragment:

@@ -1,0 +1,20 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The C(cora) command: what changes things runs a playbook, what only reads calls the engine in process.
+
+Nothing heavy is imported before it is needed: a list of backups answers in 0.2 s.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+#: The checkout this command belongs to.
+ROOT = Path(__file__).resolve().parents[2]
+
+_COLLECTIONS = str(ROOT / "playbooks" / "collections")
+if _COLLECTIONS not in sys.path:
+    # first, because a Python with the whole Ansible distribution has an ansible_collections of its own
+    sys.path.insert(0, _COLLECTIONS)

@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all verbs work with: the options of the call, and the settings behind them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ansible_collections.cora.backup.plugins.module_utils import settings
+from ansible_collections.cora.backup.plugins.module_utils.errors import ProjectError
+
+from . import ROOT
+from .errors import UsageError
+from .inventory import Inventory
+from .output import Output
+
+
+@dataclass(frozen=True)
+class Context:
+    """One call of the command.
+
+    :param project_option: C(--project), as it was typed
+    :param vault_option: C(--vault), as it was typed
+    :param extra_vars: C(-e), parsed
+    :param verbose: how often C(-v) was given
+    """
+
+    output: Output
+    project_option: str | None = None
+    vault_option: str | None = None
+    extra_vars: dict[str, Any] = field(default_factory=dict)
+    verbose: int = 0
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """Settings of the checkout."""
+        return Inventory(ROOT / "inventory")
+
+    @cached_property
+    def named_project(self) -> str | None:
+        """The project that this call names (C(--project) or C(-e cora_project)); an absolute path."""
+        return _absolute(self.project_option) or _absolute(self._extra("cora_project"))
+
+    @cached_property
+    def known_project(self) -> str | None:
+        """The project: named, or set in the inventory, or the Git work tree around the working directory."""
+        configured = self.named_project or self._configured("cora_project", "--project DIR")
+        if configured:
+            return configured
+        try:
+            return settings.find_project(_working_directory())
+        except ProjectError:
+            return None
+
+    @property
+    def project(self) -> str:
+        """:attr:`known_project`.
+
+        :raises ProjectError: when there is none
+        """
+        return self.known_project or settings.find_project(_working_directory())
+
+    @cached_property
+    def vault(self) -> str:
+        """The vault: named, or set in the inventory, or the default; an absolute path."""
+        named = _absolute(self.vault_option) or _absolute(self._extra("cora_vault"))
+        return named or self._configured("cora_vault", "--vault DIR") or settings.default_vault()
+
+    def command(self, *words: str) -> str:
+        """A command that the person can type next, with the options without which it would mean something else."""
+        options = ["--vault", self.vault] if self.vault != self._vault_unasked() else []
+        return shlex.join([_own_name(), *words, *options])
+
+    def _vault_unasked(self) -> str:
+        try:
+            return self._configured("cora_vault", "--vault DIR") or settings.default_vault()
+        except UsageError:
+            return ""
+
+    def _extra(self, name: str) -> str | None:
+        value = self.extra_vars.get(name)
+        if value is None or isinstance(value, str):
+            return value
+        raise UsageError(f"-e {name} must be text.")
+
+    def _configured(self, name: str, option: str) -> str | None:
+        value = self.inventory.text(name, option)
+        if value is None:
+            return None
+        path = os.path.expandvars(os.path.expanduser(value))
+        if not os.path.isabs(path):
+            raise UsageError(f"{name} in the inventory must be an absolute path, not {value!r}.")
+        return os.path.normpath(path)
+
+
+def _absolute(path: str | None) -> str | None:
+    return os.path.abspath(os.path.expanduser(path)) if path else None
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError as error:
+        raise UsageError("The directory you stand in is gone. Go to another one, or use --project DIR.") from error
+
+
+def _own_name() -> str:
+    script = str(ROOT / "tools" / "cora.sh")
+    found = shutil.which("cora")
+    if found and os.path.realpath(found) == script:
+        return "cora"
+    relative = os.path.relpath(script, _working_directory())
+    return script if relative.startswith("../") else f"./{relative}"

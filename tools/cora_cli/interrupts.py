@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ctrl-C while a playbook runs: what the engine has begun is put away before it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """Passes the first signal on to the playbook, and kills at the second; a context manager.
+
+    Ansible's worker processes leave our process group, so the terminal's Ctrl-C never reaches the module by itself.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._again = False
+
+    def __enter__(self) -> Interrupts:
+        self._before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def must_kill(self) -> bool:
+        """Asked by the runner now and then."""
+        return self._again
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self.signal is None:
+            self.signal = number
+            print("\nStopping… (once more to kill it)", file=sys.stderr, flush=True)
+            for child in _children(os.getpid()):
+                _send(child, signal.SIGINT)
+            return
+        self._again = True
+        for process in reversed(_descendants(os.getpid())):
+            _send(process, signal.SIGKILL)
+
+
+def _send(process: int, number: int) -> None:
+    try:
+        os.kill(process, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # it has ended, or become another user's
+
+
+def _children(process: int) -> list[int]:
+    found = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            found += [int(word) for word in path.read_text().split()]
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def _descendants(process: int) -> list[int]:
+    found = _children(process)
+    for child in list(found):
+        found += _descendants(child)
+    return found

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the command line to the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
+from ansible_collections.cora.backup.plugins.module_utils.version import VERSION
+
+from .context import Context
+from .errors import FAILED, INTERRUPTED, WRONG_USAGE, CommandError, UsageError, exit_code
+from .extra_vars import parse_extra_vars
+from .output import Output, tolerate_any_locale
+from .parser import build_parser, extra_vars, verbosity
+from .registry import all_verbs
+
+
+def main(words: Sequence[str]) -> int:
+    """Do what the words say.
+
+    :returns: exit code
+    """
+    tolerate_any_locale()
+    output = Output(as_json="--json" in words)
+    if not _wants_details(words):
+        sys.excepthook = _short_excepthook(output)
+    try:
+        return _run(words, output)
+    except CommandError as error:
+        output.error(str(error), error.error, error.details)
+        return error.code
+    except CoraError as error:
+        name = type(error).__name__
+        output.error(str(error), name, {})
+        return exit_code(name)
+    except KeyboardInterrupt:
+        output.error("Interrupted.", "Interrupted", {})
+        return INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has left; let the interpreter not try again when it closes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _run(words: Sequence[str], output: Output) -> int:
+    options = build_parser(all_verbs(), VERSION).parse_args(words)
+    if options.verb is None:
+        if output.as_json:
+            raise UsageError(f"{options.group.prog} needs a verb: see {options.group.prog} --help.")
+        options.group.print_help(sys.stderr)
+        return WRONG_USAGE
+    context = Context(
+        output=output,
+        project_option=getattr(options, "project", None),
+        vault_option=getattr(options, "vault", None),
+        extra_vars=parse_extra_vars(extra_vars(options)),
+        verbose=verbosity(options),
+    )
+    code: int = options.verb.run(context, options)
+    return code
+
+
+def _wants_details(words: Sequence[str]) -> bool:
+    return any(word.startswith("-v") and not word.strip("-v") for word in words)
+
+
+def _short_excepthook(output: Output) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
+    def show(kind: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:
+        text = f"{kind.__name__}: {error}"
+        output.error(f"This should not have happened: {text}\nRun it again with -v for the details.", kind.__name__, {})
+
+    return show

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""C(cora backup now)."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+
+from ansible_collections.cora.backup.plugins.module_utils.errors import ProjectError
+from ansible_collections.cora.backup.plugins.module_utils.settings import find_project
+
+from .. import ROOT
+from ..context import Context
+from ..errors import DONE, INCOMPLETE
+from ..playbook import run_playbook
+from ..registry import Verb
+
+
+def run(context: Context, _options: Namespace) -> int:
+    """Make a backup."""
+    from ansible_collections.cora.backup.plugins.module_utils.summary import backup_summary
+
+    project, vault = context.project, context.vault
+    context.output.note(f"Backing up {project} to {vault}")
+    _hint_at_project_around(context, project)
+    result = run_playbook(context, "backup", "cora.backup.snapshot", {"cora_project": project, "cora_vault": vault})
+    context.output.document(result)
+    context.output.say(backup_summary(result, check=False))
+    context.output.say(f"Restore it with: {context.command('restore', str(result['id']))}")
+    return INCOMPLETE if result["incomplete"] else DONE
+
+
+def _hint_at_project_around(context: Context, project: str) -> None:
+    if os.path.realpath(project) != str(ROOT) or context.named_project:
+        return
+    try:
+        around = find_project(str(ROOT.parent))
+    except ProjectError:
+        return
+    context.output.note(f"That is the checkout of cora.backup itself. For the project around it: --project {around}")
+
+
+VERBS = (
+    Verb(
+        names=("backup now",),
+        help="make a backup of the project",
+        run=run,
+        description=(
+            "Make one complete, immutable backup of the project: its files, consistent copies of its SQLite\n"
+            "databases, its critical files plain a second time, and the commits that no remote has."
+        ),
+        examples=(
+            "cora backup now",
+            "cora backup now --project /srv/app",
+            "cora backup now --vault /mnt/disk/cora --json",
+            "cora backup now -e cora_seal=best_effort   # where files cannot be made immutable",
+        ),
+        order=10,
+    ),
+)

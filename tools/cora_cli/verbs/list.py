@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""C(cora list)."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from ..context import Context
+from ..errors import DONE
+from ..registry import Verb
+
+
+def run(context: Context, _options: Namespace) -> int:
+    """Show the backups of the vault, newest first."""
+    from ansible_collections.cora.backup.plugins.module_utils.catalog import list_backups
+    from ansible_collections.cora.backup.plugins.module_utils.summary import list_table
+
+    rows = list_backups(context.vault)
+    if context.named_project:
+        rows = [row for row in rows if row["project"] == context.named_project]
+    context.output.document(rows)
+    context.output.say(list_table(rows, context.vault))
+    if not rows:
+        context.output.say(f"Make the first one: {context.command('backup', 'now')}")
+    return DONE
+
+
+VERBS = (
+    Verb(
+        names=("backup list", "list"),
+        help="show the backups: id, when, kind, files, size, sealed, verified",
+        run=run,
+        description="Show the backups of the vault, newest first. With --project only those of one project.",
+        examples=("cora list", "cora list --json | jq -r '.[0].id'"),
+        order=20,
+    ),
+)

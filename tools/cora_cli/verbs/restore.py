@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""C(cora restore)."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from ..ask import confirm
+from ..context import Context
+from ..errors import DONE, FAILED
+from ..playbook import run_playbook
+from ..registry import Verb
+from ..variables import Value
+from ..which_backup import resolve
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Own options."""
+    parser.add_argument("id", metavar="ID", help="latest, an id, or the beginning of one")
+    scenario = parser.add_mutually_exclusive_group()
+    scenario.add_argument(
+        "--file",
+        dest="files",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="bring this file or directory back; relative to the project; repeatable",
+    )
+    scenario.add_argument("--critical", action="store_true", help="bring databases and critical files back")
+    scenario.add_argument(
+        "--full", action="store_true", help="bring the whole project back; the old tree is kept as <project>.old-<time>"
+    )
+    parser.add_argument("--check", action="store_true", help="show what it would do, and change nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(context: Context, options: Namespace) -> int:
+    """Restore, or show what a restore would do."""
+    from ansible_collections.cora.backup.plugins.module_utils.restore import plan_restore
+    from ansible_collections.cora.backup.plugins.module_utils.settings import RestoreRequest
+    from ansible_collections.cora.backup.plugins.module_utils.summary import restore_summary
+
+    scenario = _scenario(options)
+    request = RestoreRequest(
+        vault=context.vault,
+        id_text=resolve(context, options.id),
+        project=context.named_project,
+        scenario=scenario,
+        files=tuple(options.files),
+        check=True,
+    )
+    plan = plan_restore(request)
+    if scenario == "plan" or options.check:
+        context.output.document({"changed": False, **plan})
+        context.output.say(restore_summary(plan, check=True))
+        if scenario == "plan":
+            context.output.say(_next_commands(context, plan))
+        return DONE
+    if scenario == "full" and not _agreed(context, plan, yes=options.yes):
+        context.output.note("Nothing was changed.")
+        return FAILED
+    context.output.note(f"Restoring {plan['id']} to {plan['project']}")
+    result = run_playbook(context, "restore", "cora.backup.restore", _variables(context, plan, options.files))
+    context.output.document(result)
+    context.output.say(restore_summary(result, check=False))
+    if result["changed"]:
+        context.output.say(f"Take it back with: {context.command('undo')}")
+    return DONE
+
+
+def _scenario(options: Namespace) -> str:
+    if options.files:
+        return "files"
+    return "critical" if options.critical else "full" if options.full else "plan"
+
+
+def _agreed(context: Context, plan: dict[str, Any], *, yes: bool) -> bool:
+    from ansible_collections.cora.backup.plugins.module_utils.summary import counts_text, newer_work_lines
+
+    context.output.note(
+        [
+            f"Backup {plan['id']} replaces the whole of {plan['project']}: {counts_text(plan['counts'])}.",
+            *newer_work_lines(plan),
+            "The tree that is there now is kept beside it.",
+        ]
+    )
+    return confirm("Restore it?", yes=yes)
+
+
+def _variables(context: Context, plan: dict[str, Any], files: list[str]) -> dict[str, Value]:
+    variables: dict[str, Value] = {
+        "id": plan["id"],
+        "scenario": plan["scenario"],
+        "files": files,
+        "cora_vault": context.vault,
+        "cora_project": plan["project"],
+        "cora_target": plan["project"],
+    }
+    return variables
+
+
+def _next_commands(context: Context, plan: dict[str, Any]) -> list[str]:
+    commands = (("--file", "PATH"), ("--critical",), ("--full",))
+    return ["", "With cora:", *(f"  {context.command('restore', plan['id'], *words)}" for words in commands)]
+
+
+VERBS = (
+    Verb(
+        names=("restore",),
+        help="bring files, critical files or the whole project back",
+        run=run,
+        configure=configure,
+        description=(
+            "Bring something back from a backup. Without --file, --critical or --full it shows what a restore would\n"
+            "do, with the plain commands to do it by hand, and changes nothing. What a restore replaces is saved\n"
+            "first: cora undo takes it back."
+        ),
+        examples=(
+            "cora restore latest                          # the plan, and the plain commands",
+            "cora restore latest --file AI_WORK_LOG.md    # one file; --file can be given again",
+            "cora restore latest --critical               # databases and critical files",
+            "cora restore 20261124-0330 --full            # the whole project; asks first",
+            "cora restore latest --full --yes             # for scripts",
+            "cora restore ID --full --project /srv/copy   # to another place",
+        ),
+        order=40,
+    ),
+)
