@@ -18,7 +18,7 @@ from typing import Any, Optional
 from . import durable, layout
 from .archive_writer import ArchiveTotals
 from .describe import large_files_text, manifest, report
-from .errors import ProjectError, SealError, SettingsError
+from .errors import ProgramError, ProjectError, SealError, SettingsError
 from .git_repo import GitRepo
 from .names import printable
 from .patterns import PathFilter
@@ -104,13 +104,14 @@ def _allow_many_open_files() -> None:
 
 
 def _write_publish_seal(settings: BackupSettings, vault: Vault, unsealable: Optional[str]) -> dict[str, Any]:
-    repository = GitRepo.open(settings.project)
+    git_warnings: list[str] = []
+    repository = GitRepo.open(settings.project, git_warnings)
     backup_id = vault.new_id((repository.short_sha() if repository else None) or "nogit")
     staged = os.path.join(vault.staging, f"{backup_id}-{os.getpid()}")
     durable.make_directories(staged)
     progress = Progress(settings.progress_file)
     try:
-        written = _write(settings, vault, backup_id, staged, repository, unsealable, progress)
+        written = _write(settings, vault, backup_id, staged, repository, git_warnings, unsealable, progress)
         progress.start("seal")
         path = vault.publish(staged, backup_id)
     finally:
@@ -127,18 +128,20 @@ def _write(
     backup_id: str,
     staged: str,
     repository: Optional[GitRepo],
+    git_warnings: list[str],
     unsealable: Optional[str],
     progress: Progress,
 ) -> _Written:
     started = time.monotonic()
     taken, totals = _write_archive(settings, staged, progress)
     if repository is not None:
-        _write_bundle(repository, vault, staged)
+        _write_bundle(repository, vault, staged, taken)
     tracked = repository.tracked_paths([path for _, _, path in taken.large_files]) if repository else None
     durable.write_file(os.path.join(staged, layout.LARGE_FILES), large_files_text(taken.large_files, tracked))
     durable.write_file(
         os.path.join(staged, layout.MANIFEST), layout.manifest_text(manifest(settings, backup_id, repository))
     )
+    taken.warnings += git_warnings
     document = report(settings, backup_id, taken, totals, unsealable, duration_seconds=time.monotonic() - started)
     layout.write_json(os.path.join(staged, layout.REPORT), document)
     digests = {
@@ -167,10 +170,16 @@ def _count(settings: BackupSettings) -> tuple[int, int]:
     return files, size_bytes
 
 
-def _write_bundle(repository: GitRepo, vault: Vault, staged: str) -> None:
+def _write_bundle(repository: GitRepo, vault: Vault, staged: str, taken: Taken) -> None:
     bundle = os.path.join(staged, layout.BUNDLE)
     durable.make_directories(os.path.dirname(bundle))
-    if not repository.write_unpushed_bundle(bundle, vault.staging):
+    try:
+        written = repository.write_unpushed_bundle(bundle, vault.staging)
+    except ProgramError as error:
+        # files come first: a broken repository must not keep them from being saved
+        taken.notes.unreadable.append((".git", f"commits that no remote has could not be kept: {error}"))
+        written = False
+    if not written:
         os.rmdir(os.path.dirname(bundle))
 
 
