@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import signal
@@ -103,11 +104,10 @@ def _run(
         private_data_dir=str(directory),
         project_dir=str(ROOT),
         ident="run",
-        binary=str(Path(sys.executable).parent / "ansible-playbook"),
         playbook=str(ROOT / "playbooks" / f"{name}.yml"),
         inventory=str(ROOT / "inventory"),
         cmdline=shlex.join(words),
-        envvars={"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        envvars={"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PATH": _path_with_ansible()},
         settings={"suppress_ansible_output": True},
         quiet=True,
         event_handler=heard.event,
@@ -116,6 +116,11 @@ def _run(
     runner.config.env = {key: value for key, value in runner.config.env.items() if not _is_secret(key, value)}
     runner.run()
     return int(runner.rc)
+
+
+def _path_with_ansible() -> str:
+    # the command runs in an environment of its own, which the person has not activated
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
 def _is_secret(name: str, value: str) -> bool:
