@@ -12,9 +12,9 @@ say() { echo "== $*"; }
 
 say "everything is there"
 ls MANIFEST.txt SHA256SUMS.txt REPORT.json LARGE_FILES.txt INDEX.jsonl.gz critical/AI_WORK_LOG.md git/unpushed.bundle cora-full.tar.gz
-ls db/data/busy.db db/data/quiet.db 2> /dev/null || ls db/busy.db db/quiet.db
+ls db/data/busy.db db/data/quiet.db
 python3 -m json.tool REPORT.json > /dev/null
-zcat INDEX.jsonl.gz | head -n 1 | python3 -m json.tool > /dev/null
+zcat INDEX.jsonl.gz | sed -n 1p | python3 -m json.tool > /dev/null
 
 say "sha256sum accepts every file, and no file is missing from its list"
 sha256sum --check --quiet --strict SHA256SUMS.txt

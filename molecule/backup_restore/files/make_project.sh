@@ -17,7 +17,7 @@ cd "$project"
 
 # A repository whose last commits, side branch and stash are nowhere else.
 git init -q -b main .
-git init -q --bare /srv/remote.git
+git init -q --bare -b main /srv/remote.git
 git remote add origin /srv/remote.git
 printf 'node_modules/\ndata/\n*.log\n' > .gitignore
 echo 'print("hello")' > app.py
