@@ -4,17 +4,17 @@
 """C(unpushed.bundle): what only this machine has of a repository's history.
 
 In it are, with their commits: local branches, tags, every other ref of the user (notes, ...), each stash as
-C(refs/cora/stash/N) (0 is the newest), and commits checked out without a branch as C(refs/cora/HEAD) and, in further work
-trees, C(refs/cora/worktrees/NAME). Left out are commits that a remote-tracking branch of a configured remote has, and a
-local branch when a remote's branch of the same name has all of it. Git does not record which tags a remote has: all of
-them are in it, at a line each.
+C(refs/cora/stash/N) (0 is the newest), and commits checked out without a branch as C(refs/cora/HEAD) and, in
+further work trees, C(refs/cora/worktrees/NAME). Left out are commits that a remote-tracking branch of a configured
+remote has, and a local branch when a remote's branch of the same name has all of it. Git does not record which tags
+a remote has: all of them are in it, at a line each.
 
-A clone of the remote takes it with C(git fetch unpushed.bundle 'refs/*:refs/*'). Where there is no remote, the bundle is
-the whole history, and C(git clone) takes it.
+A clone of the remote takes it with C(git fetch unpushed.bundle 'refs/*:refs/*'). Where there is no remote, the
+bundle is the whole history, and C(git clone) takes it.
 
-C(git bundle create) drops a ref that needs no object, such as a branch at a pushed commit. The format has room for it: the
-header names the commit as a prerequisite, and the ref. So the header is written here, and the pack by
-C(git pack-objects), with the options that C(git bundle) gives it.
+C(git bundle create) drops a ref that needs no object, such as a branch at a pushed commit. The format has room for
+it: the header names the commit as a prerequisite, and the ref. So the header is written here, and the pack by C(git
+pack-objects), with the options that C(git bundle) gives it.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _detached_heads(git: GitCommand) -> dict[str, str]:
 
 
 def _peel(git: GitCommand, refs: _Refs, warnings: list[str]) -> dict[str, str]:
-    """The commit that each object id stands for (none for a tag of a file); refs to objects that are gone are dropped."""
+    """The commit each object id stands for (none for a tag of a file); refs to objects that are gone are dropped."""
     oids = sorted({*refs.kept.values(), *refs.heads.values(), *refs.pushed.values()})
     ask = "".join(f"{oid}\n{oid}^{{commit}}\n" for oid in oids).encode()
     answers = to_text(git.run("cat-file", "--batch-check=%(objectname)", input_bytes=ask).stdout).splitlines()
@@ -200,8 +200,8 @@ def _warn_of_shallow(git: GitCommand, fresh: set[str], warnings: list[str]) -> N
     ends = fresh.intersection(read_regular(os.path.join(git.directory, path), limit_bytes=_SHALLOW_LIMIT).split())
     if ends:
         warnings.append(
-            "This is a shallow clone and no remote has the commits it starts from: before fetching from unpushed.bundle "
-            f"into an empty repository, write this into its file .git/shallow, a line each: {' '.join(sorted(ends))}"
+            "This is a shallow clone, and no remote has the commits it starts from: to fetch unpushed.bundle into an "
+            f"empty repository, write this into its file .git/shallow first, a line each: {' '.join(sorted(ends))}"
         )
 
 

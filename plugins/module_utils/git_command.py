@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Git, called in somebody else's repository without doing what that repository's configuration says.
 
-A repository's configuration can name programs: file monitors, hooks, filters, helpers, transports. Whoever may write it
-could run them as whoever calls Git there. Three things stand against that: where root calls, Git runs as the repository's
-owner; what names a program is overridden on the command line; and no transport is allowed, so nothing is fetched either.
+A repository's configuration can name programs: file monitors, hooks, filters, helpers, transports. Whoever may
+write it could run them as whoever calls Git there. Three things stand against that: where root calls, Git runs as
+the repository's owner; what names a program is overridden on the command line; and no transport is allowed, so
+nothing is fetched either.
 """
 
 from __future__ import annotations

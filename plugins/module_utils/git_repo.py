@@ -41,9 +41,7 @@ class GitRepo:
         try:
             command.run("rev-parse", "--git-dir")
         except ProgramError as exc:
-            told.append(
-                f"The Git repository {printable(command.top)} could not be read, so its history is not kept: {exc}"
-            )
+            told.append(f"Git cannot read {printable(command.top)}, its history is not kept: {exc}")
             return None
         return cls(command, told)
 
@@ -132,9 +130,9 @@ class GitRepo:
             return []
 
     def _remotes(self) -> Iterator[tuple[str, str]]:
-        listing = self._git.run("config", "-z", "--get-regexp", r"^remote\..*\.(url|pushurl)$", check=False).stdout
-        for entry in listing.split(b"\0"):
-            key, _newline, url = to_text(entry).partition("\n")
+        listing = self._output("config", "-z", "--get-regexp", r"^remote\..*\.(url|pushurl)$")
+        for entry in listing.split("\0"):
+            key, _newline, url = entry.partition("\n")
             if key:
                 name = key[len("remote.") :].rpartition(".")[0]
                 yield (f"{name} (push)" if key.endswith(".pushurl") else name), url
@@ -145,7 +143,11 @@ class GitRepo:
         return lines[0] if lines else None
 
     def _output(self, *arguments: str) -> str:
-        return self._git.run(*arguments, check=False).stdout.decode("utf-8", "replace")
+        try:
+            return self._git.run(*arguments, check=False).stdout.decode("utf-8", "replace")
+        except ProgramError as exc:
+            self.warnings.append(f"Git did not answer: {exc}")
+            return ""
 
 
 def _batches(paths: list[str]) -> Iterator[list[str]]:
