@@ -44,6 +44,7 @@ def report(
         "files": sum(count for kind, count in taken.counts.items() if kind in ("file", "hardlink")),
         "entries": dict(sorted(taken.counts.items())),
         "size_bytes": taken.size_bytes,
+        "stored_bytes": taken.stored_bytes,
         "archive_bytes": totals.archive_bytes,
         "archive_sha256": totals.sha256,
         "codec": codec_name(),

@@ -48,6 +48,7 @@ class Taken:
 
     :param counts: entries by type
     :param size_bytes: content of all files as a restore writes them
+    :param stored_bytes: the same without the holes of sparse files: what a restore needs on disk
     :param critical: paths that stand under C(critical/)
     :param databases: C({path, method, integrity}) of each database
     :param cut_logs: C({path, size_bytes, kept_bytes}) of each log over the cap
@@ -58,6 +59,7 @@ class Taken:
 
     counts: dict[str, int] = field(default_factory=dict)
     size_bytes: int = 0
+    stored_bytes: int = 0
     critical: list[str] = field(default_factory=list)
     databases: list[dict[str, Any]] = field(default_factory=list)
     cut_logs: list[dict[str, Any]] = field(default_factory=list)
@@ -268,7 +270,7 @@ class ProjectArchiver:
         self._writer.add(item)
         if critical:
             self._write_critical(found.path, snapshot.data, snapshot.status)
-        self._note_file(found, size_bytes=size, start=start, stable=snapshot.stable)
+        self._note_file(found, size_bytes=size, stored_bytes=size, start=start, stable=snapshot.stable)
         self._progress.advance(size_bytes=size)
         if snapshot.status.st_size > self._settings.large_file_bytes:
             self._note_large(found, snapshot.status.st_size, None if start else layout.sha256_of(snapshot.data))
@@ -292,7 +294,13 @@ class ProjectArchiver:
                 item = _streamed_item(found, stream, meta, database=database)
                 if not self._writer.add_stream(item, stream, keep_unstable=not attempts_left):
                     continue
-                self._note_file(found, size_bytes=stream.content_bytes, start=start, stable=stream.is_stable())
+                self._note_file(
+                    found,
+                    size_bytes=stream.content_bytes,
+                    stored_bytes=stream.stored_bytes,
+                    start=start,
+                    stable=stream.is_stable(),
+                )
                 if stream.status.st_size > self._settings.large_file_bytes:
                     self._note_large(found, stream.status.st_size, None if start else stream.sha256())
                 return
@@ -377,9 +385,10 @@ class ProjectArchiver:
         except OSError as error:
             durable.fail(error, "set owner, mode and time of", path)
 
-    def _note_file(self, found: Found, *, size_bytes: int, start: int, stable: bool) -> None:
+    def _note_file(self, found: Found, *, size_bytes: int, stored_bytes: int, start: int, stable: bool) -> None:
         self._count(FILE)
         self.taken.size_bytes += size_bytes
+        self.taken.stored_bytes += stored_bytes
         if start:
             self.taken.cut_logs.append({"path": found.path, "size_bytes": start + size_bytes, "kept_bytes": size_bytes})
         if not stable:

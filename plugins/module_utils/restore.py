@@ -18,7 +18,7 @@ from .in_place import Change, discard
 from .names import printable
 from .progress import Progress
 from .restore_files import Pair, Source, plan, put_back, restore_files, select
-from .restore_plan import created_ns, diff, plain_commands, plan_tree, summarize
+from .restore_plan import PlanSummary, created_ns, plain_commands, plan_tree
 from .restore_record import ABANDONED, CHANGING, IN_PLACE, ROLLED_BACK, STAGING, SWAP, new_record, read_records
 from .restore_tree import build_tree, check_target, excluded_paths, swap_in, take_back
 from .safe_tree import SafeTree
@@ -38,6 +38,7 @@ class _Planned:
     report: dict[str, Any]
     pairs: list[Pair]
     changes: list[Change]
+    summary: PlanSummary
 
     @property
     def source(self) -> Source:
@@ -97,14 +98,15 @@ def _plan(request: RestoreRequest) -> _Planned:
     source = Source(directory)
     _verify(request, source)
     pairs: list[Pair] = []
+    changes: list[Change] = []
     if request.scenario in ("plan", "full"):
-        changes = plan_tree(
-            directory, project, tuple(report["settings"]["exclude"]), created_ns(backup_id), vault=request.vault
-        )
+        exclude = tuple(report["settings"]["exclude"])
+        summary = PlanSummary(plan_tree(directory, project, exclude, created_ns(backup_id), vault=request.vault))
     else:
         pairs = select(source, request.files if request.scenario == "files" else report["critical"])
         changes = plan(project, pairs, created_ns(backup_id))
-    return _Planned(backup_id, directory, project, report, pairs, changes)
+        summary = PlanSummary(changes)
+    return _Planned(backup_id, directory, project, report, pairs, changes, summary)
 
 
 def _verify(request: RestoreRequest, source: Source) -> None:
@@ -128,7 +130,7 @@ def _verify(request: RestoreRequest, source: Source) -> None:
 
 
 def _plan_document(request: RestoreRequest, planned: _Planned) -> dict[str, Any]:
-    document = summarize(planned.changes)
+    document = planned.summary.to_json()
     document.update(
         {
             "id": planned.backup_id,
@@ -137,7 +139,7 @@ def _plan_document(request: RestoreRequest, planned: _Planned) -> dict[str, Any]
             "scenario": request.scenario,
             "created_at": planned.report["created_at"],
             "commands": plain_commands(planned.directory, planned.project),
-            "diff": diff(planned.changes),
+            "diff": planned.summary.diff(),
             "warnings": _plan_warnings(request, planned),
             "critical": [printable(path) for path in planned.report["critical"]],
         }
@@ -176,7 +178,9 @@ def _restore(request: RestoreRequest, vault: Vault, planned: _Planned) -> dict[s
     metadata = MetadataWriter(keep_setuid=request.keep_setuid)
     progress = Progress(request.progress_file)
     progress.start(
-        "extract", files_total=len(planned.changes), bytes_total=planned.report["size_bytes"] if full else None
+        "extract",
+        files_total=sum(planned.report["entries"].values()) if full else len(planned.changes),
+        bytes_total=planned.report["size_bytes"] if full else None,
     )
     try:
         if full:
@@ -212,7 +216,7 @@ def _check_swap(request: RestoreRequest, planned: _Planned) -> None:
         raise RestoreError(
             f"{printable(planned.project)} is a link or no directory: move it away, or name its target with --project."
         )
-    check_target(planned.project, planned.report["size_bytes"])
+    check_target(planned.project, planned.report["stored_bytes"])
 
 
 def recover_restores(vault: Vault) -> list[str]:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Iterator
 from datetime import timezone
 from typing import Any, Optional
 
 from . import layout
-from .in_place import Change
+from .in_place import SIDE_FILES, Change
 from .index import Entry, read_index
-from .names import printable
+from .names import path_key, printable
 from .patterns import PathFilter
 from .scan import Found, ScanNotes, walk
 from .tar_format import DIRECTORY, FILE, HARDLINK
@@ -29,80 +30,116 @@ def created_ns(backup_id: str) -> int:
     return int(id_time(backup_id).astimezone(timezone.utc).timestamp()) * 1_000_000_000
 
 
-def plan_tree(directory: str, project: str, exclude: tuple[str, ...], backup_ns: int, *, vault: str) -> list[Change]:
+def plan_tree(
+    directory: str, project: str, exclude: tuple[str, ...], backup_ns: int, *, vault: str
+) -> Iterator[Change]:
     """What swapping in the whole tree would change; files are compared by size and time.
 
-    Walks the project once and reads the index once; both are in the same order, but what is kept here is a line each.
+    The project is walked and the index is read side by side: both are in the same order, so nothing is kept.
     """
-    present = _present(project, exclude, vault)
-    changes = []
-    for line in read_index(os.path.join(directory, layout.INDEX)):
-        if isinstance(line, Entry):
-            changes.append(_compare(line, present.pop(line.path, None), backup_ns))
-    for path, (kind, size_bytes, mtime_ns, _) in present.items():
-        changes.append(Change("remove", path, kind, size_bytes, kind != DIRECTORY and mtime_ns > backup_ns))
-    return changes
+    entries = (line for line in read_index(os.path.join(directory, layout.INDEX)) if isinstance(line, Entry))
+    present: Iterable[Found] = ()
+    if os.path.isdir(project):
+        present = walk(project, PathFilter(exclude), ScanNotes(), vault=vault)
+    databases = set()
+    for entry, found in _side_by_side(entries, present):
+        if entry is not None:
+            if entry.database:
+                databases.add(entry.path)
+            yield _compare(entry, found, backup_ns)
+        elif found is not None and not _is_side_file(found.path, databases):
+            newer = found.kind != DIRECTORY and found.status.st_mtime_ns > backup_ns
+            yield Change("remove", found.path, found.kind, found.status.st_size, newer)
 
 
-def _present(project: str, exclude: tuple[str, ...], vault: str) -> dict[str, tuple[str, int, int, int]]:
-    if not os.path.isdir(project):
-        return {}
-    entries: Iterable[Found] = walk(project, PathFilter(exclude), ScanNotes(), vault=vault)
-    return {
-        found.path: (found.kind, found.status.st_size, found.status.st_mtime_ns, found.status.st_mode & 0o7777)
-        for found in entries
-    }
+def _side_by_side(
+    entries: Iterator[Entry], present: Iterable[Found]
+) -> Iterator[tuple[Optional[Entry], Optional[Found]]]:
+    """Merge two sequences that are sorted by :func:`.names.path_key`."""
+    others = iter(present)
+    found = next(others, None)
+    for entry in entries:
+        key = path_key(entry.path)
+        # the project itself, ".", comes first in both
+        while found is not None and found.path != entry.path and path_key(found.path) < key:
+            yield None, found
+            found = next(others, None)
+        if found is not None and found.path == entry.path:
+            yield entry, found
+            found = next(others, None)
+        else:
+            yield entry, None
+    while found is not None:
+        yield None, found
+        found = next(others, None)
 
 
-def _compare(entry: Entry, now: Optional[tuple[str, int, int, int]], backup_ns: int) -> Change:
+def _is_side_file(path: str, databases: set[str]) -> bool:
+    return any(path.endswith(end) and path[: -len(end)] in databases for end in SIDE_FILES)
+
+
+def _compare(entry: Entry, found: Optional[Found], backup_ns: int) -> Change:
     kind = FILE if entry.kind == HARDLINK else entry.kind
-    if now is None:
+    if found is None:
         return Change("create", entry.path, kind, entry.size_bytes)
-    now_kind, size_bytes, mtime_ns, mode = now
-    same = (now_kind, mode) == (kind, entry.mode)
+    status = found.status
+    same = (found.kind, stat.S_IMODE(status.st_mode)) == (kind, entry.mode)
     if entry.kind == FILE:
-        same = same and mtime_ns == entry.mtime_ns and (entry.database or size_bytes == entry.size_bytes)
-    newer = not same and now_kind != DIRECTORY and mtime_ns > backup_ns
+        same_size = entry.database or status.st_size == entry.size_bytes
+        same = same and same_size and status.st_mtime_ns == entry.mtime_ns
+    newer = not same and found.kind != DIRECTORY and status.st_mtime_ns > backup_ns
     return Change("same" if same else "replace", entry.path, kind, entry.size_bytes, newer)
 
 
-def summarize(changes: list[Change]) -> dict[str, Any]:
-    """A plan in JSON types: counts, what newer work would go, and the first thousand changes."""
-    counts = dict.fromkeys(_ACTIONS, 0)
-    for change in changes:
-        counts[change.action] += 1
-    counts["newer"] = sum(change.newer_work for change in changes)
-    shown = [change for change in changes if change.action != "same"]
-    shown.sort(key=lambda change: not change.newer_work)
-    return {
-        "counts": counts,
-        "entries": [
-            {
-                "action": change.action,
-                "path": printable(change.path),
-                "type": change.kind,
-                "size_bytes": change.size_bytes,
-                "newer_work": change.newer_work,
-            }
-            for change in shown[:_LISTED_AT_MOST]
-        ],
-    }
+class PlanSummary:
+    """Counts of a plan, and the first changes of it; newer work that would go is listed before all else."""
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        self.counts = dict.fromkeys((*_ACTIONS, "newer"), 0)
+        self._newer: list[Change] = []
+        self._others: list[Change] = []
+        for change in changes:
+            self.counts[change.action] += 1
+            self.counts["newer"] += change.newer_work
+            if change.action != "same":
+                listed = self._newer if change.newer_work else self._others
+                if len(listed) < _LISTED_AT_MOST:
+                    listed.append(change)
+
+    @property
+    def listed(self) -> list[Change]:
+        """Changes that are shown."""
+        return (self._newer + self._others)[:_LISTED_AT_MOST]
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts and listed changes in JSON types."""
+        return {
+            "counts": self.counts,
+            "entries": [
+                {
+                    "action": change.action,
+                    "path": printable(change.path),
+                    "type": change.kind,
+                    "size_bytes": change.size_bytes,
+                    "newer_work": change.newer_work,
+                }
+                for change in self.listed
+            ],
+        }
+
+    def diff(self) -> dict[str, str]:
+        """Before and after as C(ansible --diff) shows them: a line each path, of those that are listed."""
+        listed = sorted(self.listed, key=lambda change: path_key(change.path))
+        before = [change for change in listed if change.action in ("replace", "remove")]
+        after = [change for change in listed if change.action in ("create", "replace")]
+        return {
+            "before": "".join(f"{printable(change.path)} ({change.kind})\n" for change in before),
+            "after": "".join(f"{printable(change.path)} ({change.kind}{_origin(change)})\n" for change in after),
+        }
 
 
-def diff(changes: list[Change]) -> dict[str, str]:
-    """Before and after as C(ansible --diff) shows them: a line each path."""
-    before = [
-        f"{printable(change.path)} ({change.kind})" for change in changes if change.action in ("replace", "remove")
-    ]
-    after = [
-        f"{printable(change.path)} ({change.kind}{'' if change.action == 'create' else ', from the backup'})"
-        for change in changes
-        if change.action in ("create", "replace")
-    ]
-    return {
-        "before": "".join(line + "\n" for line in sorted(before)),
-        "after": "".join(line + "\n" for line in sorted(after)),
-    }
+def _origin(change: Change) -> str:
+    return ", from the backup" if change.action == "replace" else ""
 
 
 def plain_commands(directory: str, project: str, archive: str = layout.ARCHIVE) -> dict[str, list[str]]:

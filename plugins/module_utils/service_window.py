@@ -43,20 +43,20 @@ def change_between(
     try:
         done += control.stop_all()
         before()
-    except CoraError:
+    except (CoraError, OSError, KeyboardInterrupt):
         control.start_all()
         raise
     try:
         change()
         done += control.start_all()
         control.check_health()
-    except (CoraError, OSError) as error:
+    except (CoraError, OSError, KeyboardInterrupt) as error:
         raise _taken_back(control, take_back, error) from error
     return done
 
 
-def _taken_back(control: ServiceControl, take_back: Callable[[], None], error: Exception) -> RestoreError:
-    reason = str(error)
+def _taken_back(control: ServiceControl, take_back: Callable[[], None], error: BaseException) -> RestoreError:
+    reason = str(error) or "it was interrupted."
     try:
         control.stop_all()
         take_back()

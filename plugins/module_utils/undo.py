@@ -16,7 +16,7 @@ from .in_place import SAVED_ARCHIVE, Change
 from .names import printable
 from .restore import recover_restores
 from .restore_files import Source, plan, restore_files, with_content
-from .restore_plan import summarize
+from .restore_plan import PlanSummary
 from .restore_record import DONE, IN_PLACE, ROLLED_BACK, STAGING, SWAP, UNDONE, RestoreRecord, new_record, read_records
 from .restore_tree import free_name, swap_in
 from .services import ServiceControl
@@ -90,7 +90,12 @@ def _undo_files(vault: Vault, record: RestoreRecord, control: ServiceControl) ->
         if own.state == STAGING:
             own.write(ROLLED_BACK)
     changes += [Change("remove", path, "file", 0) for path in removals]
-    return {**summarize(changes), "restore_id": own.restore_id, "saved_at": own.directory, "services": services}
+    return {
+        **PlanSummary(changes).to_json(),
+        "restore_id": own.restore_id,
+        "saved_at": own.directory,
+        "services": services,
+    }
 
 
 def _undo_swap(vault: Vault, record: RestoreRecord, control: ServiceControl) -> dict[str, Any]:
