@@ -96,6 +96,8 @@ make_environment() {
 
   fresh=$environment.d/$(date +%s)-$$ log=$environment.d/install.log
   mkdir -p -- "$environment.d"
+  # https://bford.info/cachedir/: what can be made again belongs in no backup, ours or another program's.
+  printf 'Signature: 8a477f597d28d172789f06886806bc55\n' >"$environment.d/CACHEDIR.TAG"
   say "installing Python packages into $environment (once, about half a minute)"
   if fill_environment "$fresh" "$log" "${@:2}"; then
     ln -sfn -- "${environment##*/}.d/${fresh##*/}" "$environment.d/link"
