@@ -179,6 +179,23 @@ def _valid_text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def finish(module: Any, result: dict[str, Any], summary: list[str]) -> None:
+    """End a module that did what it was asked to do; the warnings of the result become Ansible's own."""
+    _warn(module, result)
+    module.exit_json(summary=summary, **{"changed": False, **result})
+
+
+def fail(module: Any, result: dict[str, Any], summary: list[str], error: str) -> None:
+    """End a module that has a result, and that result is bad."""
+    _warn(module, result)
+    module.fail_json(msg="\n".join(summary), error=error, summary=summary, **result)
+
+
+def _warn(module: Any, result: dict[str, Any]) -> None:
+    for warning in result.pop("warnings", ()):
+        module.warn(_valid_text(warning))
+
+
 def stop_on_signals() -> None:
     """Let SIGTERM end a module the way Ctrl-C does: what the engine has begun is put away before it ends."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -128,7 +128,7 @@ def main() -> None:
         module.fail_json(**argspec.failure(error))
     if project:
         rows = [row for row in rows if row["project"] == project.rstrip("/")]
-    module.exit_json(changed=False, vault=vault, backups=rows, summary=list_table(rows, vault))
+    argspec.finish(module, {"vault": vault, "backups": rows}, list_table(rows, vault))
 
 
 if __name__ == "__main__":

@@ -149,8 +149,8 @@ def main() -> None:
         module.fail_json(**argspec.failure(error))
     summary = verify_summary(result)
     if not result["ok"]:
-        module.fail_json(msg="\n".join(summary), error="IntegrityError", summary=summary, **result)
-    module.exit_json(changed=False, summary=summary, **result)
+        argspec.fail(module, result, summary, "IntegrityError")
+    argspec.finish(module, result, summary)
 
 
 if __name__ == "__main__":

@@ -179,11 +179,9 @@ def main() -> None:
         result = plan_restore(request) if planning else run_restore(request)
     except CoraError as error:
         module.fail_json(**argspec.failure(error))
-    result.setdefault("changed", False)
-    result["summary"] = restore_summary(result, check=module.check_mode)
     if not module._diff:
-        result.pop("diff", None)
-    module.exit_json(**result)
+        del result["diff"]
+    argspec.finish(module, result, restore_summary(result, check=module.check_mode))
 
 
 if __name__ == "__main__":

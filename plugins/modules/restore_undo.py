@@ -102,7 +102,7 @@ def main() -> None:
         )
     except CoraError as error:
         module.fail_json(**argspec.failure(error))
-    module.exit_json(summary=undo_summary(result, check=module.check_mode), **result)
+    argspec.finish(module, result, undo_summary(result, check=module.check_mode))
 
 
 if __name__ == "__main__":

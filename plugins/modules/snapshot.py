@@ -195,7 +195,7 @@ def main() -> None:
         result = create_backup(argspec.snapshot_settings(module.params), check=module.check_mode)
     except CoraError as error:
         module.fail_json(**argspec.failure(error))
-    module.exit_json(summary=backup_summary(result, check=module.check_mode), **result)
+    argspec.finish(module, result, backup_summary(result, check=module.check_mode))
 
 
 if __name__ == "__main__":
