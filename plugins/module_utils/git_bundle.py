@@ -24,8 +24,9 @@ import tempfile
 from collections.abc import Iterable
 
 from .errors import ProgramError
-from .git_command import GitCommand, read_regular
+from .git_command import GitCommand
 from .names import printable, to_bytes, to_text
+from .small_files import read_regular
 
 _PACK_SECONDS = 6 * 3600.0
 _SHA1_DIGITS = 40

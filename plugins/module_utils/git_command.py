@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import os
 import pwd
-import stat
 from dataclasses import dataclass
 from typing import Any
 
 from .errors import ProgramError
-from .names import to_bytes, to_text
+from .names import to_text
 from .programs import Completed, run
+from .small_files import read_regular
 
 #: Settings that a repository must not decide. Git takes an empty value as "none" in all of them.
 _OVERRIDES = (
@@ -53,8 +53,6 @@ _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "HOME": "/nonexistent",
 }
-
-_POINTER_LIMIT = 8192
 
 
 @dataclass(frozen=True)
@@ -148,18 +146,6 @@ def _decisive_paths(top: str) -> list[str]:
         directory = os.path.join(top, read_regular(entry).partition("gitdir:")[2].strip())
     common = os.path.join(directory, read_regular(os.path.join(directory, "commondir")).strip())
     return [os.path.join(common, "config"), common, directory, entry, top]
-
-
-def read_regular(path: str, *, limit_bytes: int = _POINTER_LIMIT) -> str:
-    """The beginning of a file of Git's; empty when there is none, or something that could block its reader."""
-    try:
-        fd = os.open(to_bytes(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        return to_text(os.read(fd, limit_bytes)) if stat.S_ISREG(os.fstat(fd).st_mode) else ""
-    finally:
-        os.close(fd)
 
 
 def _primary_group(status: os.stat_result) -> int:

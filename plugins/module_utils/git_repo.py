@@ -52,9 +52,9 @@ class GitRepo:
     def describe(self) -> dict[str, str]:
         """Where the work tree stands: printable text, credentials removed from URLs.
 
-        Keys: work_tree, branch, commit, committed_at, subject, dirty (yes, no, unknown), changed_files, untracked_files,
-        stashes, remotes, shallow. Content filters (Git LFS, say) are not run, so a file of theirs that was only touched
-        may count as changed.
+        Keys: work_tree, branch, commit, committed_at, subject, dirty (yes, no, unknown), changed_files,
+        untracked_files, stashes, remotes, shallow. Content filters (Git LFS, say) are not run, so a file of theirs that
+        was only touched may count as changed.
         """
         branch = self._line("symbolic-ref", "--quiet", "--short", "HEAD")
         commit = self._line("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
