@@ -78,6 +78,12 @@ def _clean(path: str) -> str:
 
 
 def _is_wanted(path: str, wanted: dict[str, str]) -> bool:
+    # a name that is not UTF-8 is shown escaped, and can be given back as it was shown
+    shown = printable(path)
+    return _is_named(path, wanted) or (shown != path and _is_named(shown, wanted))
+
+
+def _is_named(path: str, wanted: dict[str, str]) -> bool:
     if path in wanted or "." in wanted:
         return True
     at = path.rfind("/")

@@ -25,6 +25,8 @@ from .variables import Value, literal_yaml
 
 #: What of a module's result is Ansible's business.
 _INTERNAL = ("invocation", "summary", "exception", "failed", "deprecations")
+#: What Ansible adds to every result that has a path.
+_PATH_FACTS = ("uid", "gid", "owner", "group", "mode", "state", "size", "secontext")
 _SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY", re.IGNORECASE)
 _SECRET_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 _PATH_NAME = re.compile(r"_(FILE|PATH|DIR)$", re.IGNORECASE)
@@ -84,9 +86,16 @@ def run_playbook(context: Context, name: str, action: str, variables: Mapping[st
         succeeded = True
     finally:
         (remove_run_directory if succeeded or not directory.exists() else keep_run_directory)(directory)
-    return {
-        key: value for key, value in heard.result.items() if key not in _INTERNAL and not key.startswith("_ansible")
-    }
+    return _own_part(heard.result)
+
+
+def _own_part(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A module's result without what Ansible adds; its warnings are there even when there are none."""
+    own = {name: value for name, value in result.items() if name not in _INTERNAL and not name.startswith("_ansible")}
+    if "path" in own:
+        own = {name: value for name, value in own.items() if name not in _PATH_FACTS}
+    own["warnings"] = [str(warning) for warning in own.get("warnings", ())]
+    return own
 
 
 def _run(

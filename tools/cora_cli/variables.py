@@ -8,11 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Union
 
+from ansible_collections.cora.backup.plugins.module_utils.names import printable
+
+from .errors import UsageError
+
 Value = Union[str, bool, Sequence[str]]
 
 
 def literal_yaml(variables: Mapping[str, Value]) -> str:
-    """YAML in which no text is a template: a directory may be called C({{ x }})."""
+    """YAML in which no text is a template: a directory may be called C({{ x }}).
+
+    :raises UsageError: for text that is no UTF-8
+    """
     return "---\n" + "".join(f"{name}: {_encode(value)}\n" for name, value in variables.items())
 
 
@@ -25,6 +32,8 @@ def _encode(value: Value) -> str:
 
 
 def _quote(text: str) -> str:
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise UsageError(f"{printable(text)} is not UTF-8, which playbooks cannot handle.")
     return '"' + "".join(_escape(character) for character in text) + '"'
 
 

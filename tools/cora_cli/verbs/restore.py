@@ -8,6 +8,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from ansible_collections.cora.backup.plugins.module_utils.names import printable
+
 from ..ask import confirm
 from ..context import Context
 from ..errors import DONE, FAILED
@@ -94,7 +96,7 @@ def _variables(context: Context, plan: dict[str, Any], files: list[str]) -> dict
     variables: dict[str, Value] = {
         "id": plan["id"],
         "scenario": plan["scenario"],
-        "files": files,
+        "files": [printable(path) for path in files],  # the engine takes a name that is not UTF-8 as it was shown
         "cora_vault": context.vault,
         "cora_project": plan["project"],
         "cora_target": plan["project"],
