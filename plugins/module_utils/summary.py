@@ -151,7 +151,7 @@ def restore_summary(result: Result, *, check: bool) -> list[str]:
         head = f"Backup {result['id']} was restored to {printable(result['project'])} ({result['scenario']})."
     lines = [head, f"  files    {counts_text(counts)}"]
     lines += newer_work_lines(result)
-    if not check and result["changed"]:
+    if not check and result.get("changed"):
         lines += _done_lines(result)
     lines += warning_lines(result.get("warnings", ()))
     if result["scenario"] == "plan":
