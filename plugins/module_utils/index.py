@@ -68,7 +68,9 @@ class Entry:
     :param frame: number of the frame in which its header stands
     :param at: offset of its header in the uncompressed frame
     :param frames: how many frames it spans
-    :param source: size, ctime_ns and inode of the file when it was read, to tell later whether it changed
+    :param source: size, ctime_ns and inode of the file when it was read, to tell later whether it changed; None
+        where it had just been written, so that another write in the same tick of the clock would not show
+    :param wal: size and mtime_ns of a database's write-ahead log at that time; None where it had none
     :param database: it is the consistent copy of an SQLite database
     :param cut_bytes: how much of the beginning of a log was left out
     """
@@ -86,6 +88,7 @@ class Entry:
     sha256: Optional[str] = None
     link: str = ""
     source: Optional[tuple[int, int, int]] = None
+    wal: Optional[tuple[int, int]] = None
     database: bool = False
     cut_bytes: int = 0
 
@@ -104,7 +107,7 @@ class Entry:
         }
         if self.frames > 1:
             line["frames"] = self.frames
-        for key in ("sha256", "link", "source", "database", "cut_bytes"):
+        for key in ("sha256", "link", "source", "wal", "database", "cut_bytes"):
             if getattr(self, key):
                 line[key] = getattr(self, key)
         return line
@@ -116,7 +119,7 @@ def encode_line(line: dict[str, Any]) -> str:
 
 
 def _entry_from_json(line: dict[str, Any]) -> Entry:
-    source = line.get("source")
+    source, wal = line.get("source"), line.get("wal")
     return Entry(
         path=line["path"],
         kind=line["type"],
@@ -131,6 +134,7 @@ def _entry_from_json(line: dict[str, Any]) -> Entry:
         sha256=line.get("sha256"),
         link=line.get("link", ""),
         source=(source[0], source[1], source[2]) if source else None,
+        wal=(wal[0], wal[1]) if wal else None,
         database=line.get("database", False),
         cut_bytes=line.get("cut_bytes", 0),
     )

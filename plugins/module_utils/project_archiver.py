@@ -32,6 +32,8 @@ from .source_files import (
     open_source,
     read_whole,
     read_xattrs,
+    settled_identity,
+    wal_identity,
 )
 from .sqlite_copy import copy_database, is_sqlite
 from .tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK, Member
@@ -81,6 +83,7 @@ class _Original:
 
     status: os.stat_result
     xattrs: dict[str, bytes]
+    wal: Optional[tuple[int, int]] = None
 
 
 @cache
@@ -111,6 +114,7 @@ def _item(
     xattrs: Optional[dict[str, bytes]] = None,
     sparse: bool = False,
     database: bool = False,
+    wal: Optional[tuple[int, int]] = None,
     cut_bytes: int = 0,
 ) -> Item:
     mode = stat.S_IMODE(status.st_mode)
@@ -141,7 +145,8 @@ def _item(
         link=link,
         database=database,
         cut_bytes=cut_bytes,
-        source=(status.st_size, status.st_ctime_ns, status.st_ino) if kind == FILE else None,
+        source=settled_identity(status) if kind in (FILE, HARDLINK) else None,
+        wal=wal,
     )
     return Item(member, entry, data)
 
@@ -156,6 +161,7 @@ def _streamed_item(found: Found, stream: StreamedFile, original: _Original, *, d
         xattrs=original.xattrs,
         sparse=stream.segments is not None,
         database=database,
+        wal=original.wal,
         cut_bytes=stream.start,
     )
 
@@ -233,7 +239,7 @@ class ProjectArchiver:
         try:
             status = os.fstat(fd)
             if is_sqlite(os.pread(fd, _SQLITE_HEADER_BYTES, 0)):
-                if self._take_database(found, _Original(status, read_xattrs(fd))):
+                if self._take_database(found, _Original(status, read_xattrs(fd), wal_identity(found))):
                     return
             elif status.st_size and found.path.endswith(_DATABASE_NAMES):
                 self._warn(

@@ -24,6 +24,7 @@ from .tar_format import padding
 
 ATTEMPTS = 3
 _RETRY_SECONDS = 0.05
+_SETTLED_NS = 1_000_000_000
 _CHUNK_BYTES = 1024 * 1024
 _ZEROS = bytes(_CHUNK_BYTES)
 #: Below this a "hole" is more often data that the file system keeps in its inode.
@@ -68,6 +69,27 @@ def read_xattrs(fd_or_path: int) -> dict[str, bytes]:
 
 def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def settled_identity(status: os.stat_result) -> Optional[tuple[int, int, int]]:
+    """Size, ctime_ns and inode, by which a later run sees that a file did not change.
+
+    None where the inode changed less than a second ago: the kernel's clock for files ticks slowly (up to 10 ms, two
+    seconds on FAT), and a second write within one tick would leave these three as they are (Git calls such an entry
+    "racily clean").
+    """
+    if time.time_ns() - status.st_ctime_ns < _SETTLED_NS:
+        return None
+    return status.st_size, status.st_ctime_ns, status.st_ino
+
+
+def wal_identity(found: Found) -> Optional[tuple[int, int]]:
+    """Size and mtime_ns of a database's write-ahead log; None where there is none."""
+    try:
+        status = os.stat(found.name + b"-wal", dir_fd=found.parent_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 @dataclass(frozen=True)
