@@ -242,11 +242,17 @@ def remove_unpublished(path: str) -> None:
     """
     try:
         if not os.path.isdir(path) or os.path.islink(path):
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                _open_flags(path)  # a probe for sealing, whose run was killed while it was immutable
             os.unlink(path)
             return
         for part in tree_paths(path):
-            if path_flags(part) & (IMMUTABLE | APPEND_ONLY):
-                change_path_flags(part, remove=IMMUTABLE | APPEND_ONLY)
+            _open_flags(part)
         shutil.rmtree(path)
     except OSError as error:
         durable.fail(error, "remove", path)
+
+
+def _open_flags(path: str) -> None:
+    if path_flags(path) & (IMMUTABLE | APPEND_ONLY):
+        change_path_flags(path, remove=IMMUTABLE | APPEND_ONLY)
