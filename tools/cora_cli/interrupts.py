@@ -1,17 +1,19 @@
 # Copyright: (c) 2026, cora.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ctrl-C while a playbook runs: what the engine has begun is put away before it ends."""
+"""Ctrl-C while a playbook runs: what the engine has begun is put away before the command ends."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_POLL_SECONDS = 0.1
 
 
 class Interrupts:
@@ -22,7 +24,8 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._again = False
+        self.killed = False
+        self._stopping: set[tuple[int, str]] = set()
 
     def __enter__(self) -> Interrupts:
         self._before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
@@ -33,19 +36,30 @@ class Interrupts:
             signal.signal(number, handler)
 
     def must_kill(self) -> bool:
-        """Asked by the runner now and then."""
-        return self._again
+        """Asked by the runner now and then; also passes a signal on that came before there was a playbook."""
+        if self.signal is not None and not self._stopping:
+            self._pass_on()
+        return self.killed
+
+    def wait(self) -> None:
+        """Wait until everything that was told to stop has stopped: a module may outlive its playbook."""
+        while not self.killed and any(_start_time(process) == started for process, started in self._stopping):
+            time.sleep(_POLL_SECONDS)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.signal is None:
             self.signal = number
             print("\nStopping… (once more to kill it)", file=sys.stderr, flush=True)
-            for child in _children(os.getpid()):
-                _send(child, signal.SIGINT)
+            self._pass_on()
             return
-        self._again = True
-        for process in reversed(_descendants(os.getpid())):
+        self.killed = True
+        for process in {process for process, _ in self._stopping} | set(_descendants(os.getpid())):
             _send(process, signal.SIGKILL)
+
+    def _pass_on(self) -> None:
+        self._stopping = {(process, _start_time(process)) for process in _descendants(os.getpid())}
+        for child in _children(os.getpid()):
+            _send(child, signal.SIGINT)
 
 
 def _send(process: int, number: int) -> None:
@@ -55,12 +69,21 @@ def _send(process: int, number: int) -> None:
         pass  # it has ended, or become another user's
 
 
+def _start_time(process: int) -> str:
+    """Together with its number, what a process is; empty when it has ended."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if fields[0] == "Z" else fields[19]
+
+
 def _children(process: int) -> list[int]:
     found = []
     for path in Path(f"/proc/{process}/task").glob("*/children"):
         try:
             found += [int(word) for word in path.read_text().split()]
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
     return found
 

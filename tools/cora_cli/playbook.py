@@ -79,8 +79,9 @@ def run_playbook(context: Context, name: str, action: str, variables: Mapping[st
             del own["cora_hosts"]
         with Interrupts() as interrupts, Progress(progress_file, quiet=context.output.as_json):
             status = _run(context, directory, name, own, heard, interrupts)
-        if interrupts.signal is not None:
-            raise _interrupted(interrupts.signal)
+            interrupts.wait()
+        if interrupts.signal is not None and (status != 0 or heard.result is None):
+            raise _interrupted(interrupts)
         if status != 0 or heard.result is None:
             raise _failed(heard, status, directory)
         succeeded = True
@@ -117,12 +118,14 @@ def _run(
         inventory=str(ROOT / "inventory"),
         cmdline=shlex.join(words),
         envvars={"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PATH": _path_with_ansible()},
-        settings={"suppress_ansible_output": True},
+        settings={"suppress_ansible_output": True, "pexpect_timeout": 1},
         quiet=True,
         event_handler=heard.event,
         cancel_callback=interrupts.must_kill,
     )
     runner.config.env = {key: value for key, value in runner.config.env.items() if not _is_secret(key, value)}
+    if interrupts.signal is not None:
+        return FAILED
     runner.run()
     return int(runner.rc)
 
@@ -153,9 +156,10 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _interrupted(number: int) -> CommandError:
-    code = INTERRUPTED if number == signal.SIGINT else TERMINATED
-    return CommandError("Interrupted. The next run puts away what this one had begun.", error="Interrupted", code=code)
+def _interrupted(interrupts: Interrupts) -> CommandError:
+    code = INTERRUPTED if interrupts.signal == signal.SIGINT else TERMINATED
+    message = "Killed. The next run puts away what this one had begun." if interrupts.killed else "Interrupted."
+    return CommandError(message, error="Interrupted", code=code)
 
 
 def _failed(heard: _Heard, status: int, directory: Path) -> CommandError:
