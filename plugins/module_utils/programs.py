@@ -38,11 +38,12 @@ _COMMAND_LIMIT = 500
 _NOT_FOUND = 127
 _NOT_EXECUTABLE = 126
 
-# user:password@ before a host. The second alternative is a password that holds an unescaped slash.
-_USER_INFO = re.compile(
-    r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/?#'\"]*@|[^\s/@?#:'\"]+:[^\s'\"/]*[^\s'\"/0-9][^\s'\"]*@)"
+# The repetitions are bounded, so that a megabyte of somebody else's output costs no more than its length.
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,20}://)([^\s'\"]+)")
+_AUTHORITY_END = re.compile(r"[/?#]")
+_QUERY_SECRET = re.compile(
+    r"(?i)([?&][^=&\s'\"]{0,64}(?:token|key|passw|secret|auth|signature)[^=&\s'\"]{0,64}=)[^&\s'\"]+"
 )
-_QUERY_SECRET = re.compile(r"(?i)([?&][^=&\s'\"]*(?:token|key|passw|secret|auth|signature)[^=&\s'\"]*=)[^&\s'\"]+")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,14 @@ class Completed:
 
 def redact(text: str) -> str:
     """C(text) without the credentials that URLs in it carry."""
-    return _QUERY_SECRET.sub(r"\1***", _USER_INFO.sub(r"\1", text))
+    return _QUERY_SECRET.sub(r"\1***", _URL.sub(_without_user, text))
+
+
+def last_words(output: bytes, limit: int = _STDERR_LIMIT) -> str:
+    """The end of what a program said, on lines of their own, without credentials."""
+    # Cut twice: the first cut may go through a URL, and what is left of it is gone with the second.
+    text = output[-4 * limit :].decode("utf-8", "replace")
+    return redact(text).strip()[-limit:]
 
 
 def find_program(name: str, path: str | None = None) -> str | None:
@@ -193,6 +201,18 @@ def _content(file: IO[bytes]) -> bytes:
     return file.read()
 
 
+def _without_user(url: re.Match[str]) -> str:
+    scheme, rest = url.groups()
+    authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
+    if "@" in authority:
+        return scheme + rest[authority.rindex("@") + 1 :]
+    # A password may hold a slash that nobody escaped: what looks like a port then is none.
+    _host, colon, port = authority.partition(":")
+    if colon and not port.isdigit() and "@" in rest:
+        return scheme + rest[rest.rindex("@") + 1 :]
+    return scheme + rest
+
+
 def _missing(argv: Sequence[str]) -> ProgramError:
     hint = _PACKAGES.get(os.path.basename(argv[0]), "install it, or give its full path")
     return ProgramError(
@@ -201,7 +221,7 @@ def _missing(argv: Sequence[str]) -> ProgramError:
 
 
 def _failed(argv: Sequence[str], done: Completed) -> ProgramError:
-    said = redact(done.stderr.decode("utf-8", "replace")).strip()[-_STDERR_LIMIT:]
+    said = last_words(done.stderr)
     status = f"exit status {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
     message = f"{_command(argv)} ended with {status}"
     if said:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from .errors import ProgramError, ServiceError
 from .names import printable
 from .pm2 import Pm2
-from .programs import Completed, redact, run
+from .programs import Completed, last_words, redact, run
 from .service_account import Account
 from .settings import Service
 
@@ -31,6 +31,9 @@ _RUNNING_STATES = ("active", "activating", "reloading", "refreshing")
 class ServiceControl:
     """The services of one restore, stopped in the given order and started in the reverse one.
 
+    Stopping and starting can be repeated, as a restore that takes itself back does: whatever ran in the beginning is
+    owed a start until one succeeds.
+
     :param health_command: argv that exits with 0 when all is well; empty: nobody is asked
     :param health_timeout_seconds: how long it may take until it does
     """
@@ -44,22 +47,23 @@ class ServiceControl:
         self._services = tuple(services)
         self._health_command = tuple(health_command)
         self._health_timeout_seconds = health_timeout_seconds
-        self._stopped: list[Service] = []
+        self._owed: set[int] = set()  # positions of those that were stopped and not yet started
+        self._half_started: set[int] = set()  # those of them whose start was tried, and failed
 
     @property
     def stopped(self) -> tuple[Service, ...]:
-        """What :meth:`stop_all` has stopped and :meth:`start_all` would start, in the order of stopping."""
-        return tuple(self._stopped)
+        """What was stopped and :meth:`start_all` would start, in the order of stopping."""
+        return tuple(self._services[position] for position in sorted(self._owed))
 
     def stop_all(self) -> list[str]:
         """Stop what runs; a sentence for each service.
 
-        :raises ServiceError: one did not stop; those stopped before it have been started again
+        :raises ServiceError: one did not stop; those that had to be stopped have been started again
         """
         done = []
-        for service in self._services:
+        for position, service in enumerate(self._services):
             try:
-                done.append(self._stop(service))
+                done.append(f"{label(service)}: {self._stop(position, service)}")
             except (ProgramError, ServiceError) as exc:
                 raise self._give_up(service, exc) from exc
         return done
@@ -72,13 +76,17 @@ class ServiceControl:
         :raises ServiceError: some did not start; the message names them
         """
         done, failed = [], []
-        while self._stopped:
-            service = self._stopped.pop()
+        for position in sorted(self._owed, reverse=True):
+            service = self._services[position]
             try:
                 _start(service)
-                done.append(f"{label(service)}: started")
             except (ProgramError, ServiceError) as exc:
+                self._half_started.add(position)
                 failed.append(f"{label(service)}: {exc}")
+            else:
+                self._owed.discard(position)
+                self._half_started.discard(position)
+                done.append(f"{label(service)}: started")
         if failed:
             raise ServiceError("Not everything could be started again. Start it by hand: " + " / ".join(failed))
         return done
@@ -112,17 +120,24 @@ class ServiceControl:
             return str(exc)
         return None if done.returncode == 0 else _last_words(done)
 
-    def _stop(self, service: Service) -> str:
+    def _stop(self, position: int, service: Service) -> str:
         if service.kind == "command":
-            _command(service, service.stop or (), _STOP_SECONDS)
-        elif not _is_running(service):
-            return f"{label(service)}: was not running, and stays so"
-        else:
-            self._stopped.append(service)  # also when it fails half-way: it was running, so it has to run again
+            if position in self._owed and position not in self._half_started:
+                return "is stopped already"
+            try:
+                _command(service, service.stop or (), _STOP_SECONDS)
+            except (ProgramError, ServiceError):
+                if position not in self._half_started:
+                    raise
+                # It did not start, so there may be nothing to stop.
+        elif _is_running(service):
+            self._owed.add(position)  # also when stopping fails half-way: it ran, so it has to run again
             _stop_running(service)
-            return f"{label(service)}: stopped"
-        self._stopped.append(service)
-        return f"{label(service)}: stopped"
+        else:
+            return "is stopped already" if position in self._owed else "was not running, and stays so"
+        self._owed.add(position)
+        self._half_started.discard(position)
+        return "stopped"
 
     def _give_up(self, service: Service, reason: Exception) -> ServiceError:
         message = f"{label(service)} could not be stopped, so nothing was restored: {reason}"
@@ -206,6 +221,6 @@ def _command(service: Service, argv: Sequence[str], timeout_seconds: float) -> N
 
 
 def _last_words(done: Completed) -> str:
-    text = redact((done.stdout + b"\n" + done.stderr).decode("utf-8", "replace")).strip()
+    text = last_words(done.stdout + b"\n" + done.stderr, _OUTPUT_LIMIT)
     words = printable(" / ".join(line.strip() for line in text.splitlines() if line.strip()))
-    return words[-_OUTPUT_LIMIT:] or f"exit status {done.returncode}, and not a word"
+    return words or f"exit status {done.returncode}, and not a word"

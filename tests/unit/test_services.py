@@ -133,6 +133,41 @@ def test_every_start_is_tried(tmp_path: Path) -> None:
     assert said(tmp_path) == ["web"]
 
 
+def test_a_restore_that_takes_itself_back_stops_and_starts_once_more(tmp_path: Path) -> None:
+    """Stop, fail to start on the restored files, stop, take back, start: each command runs as often as it has to."""
+    good = tmp_path / "files-are-good"
+    start = ("sh", "-c", f"echo start-bad >> {tmp_path}/said; test -e {good}")
+    control = ServiceControl(
+        [
+            # Its stop fails when it does not run.
+            Service(kind="command", name="bad", stop=("sh", "-c", f"! test -e {tmp_path}/said"), start=start),
+            Service(kind="command", name="web", stop=say(tmp_path, "stop-web"), start=say(tmp_path, "start-web")),
+        ]
+    )
+    control.stop_all()
+    assert control.stop_all() == ["command bad: is stopped already", "command web: is stopped already"]
+    with pytest.raises(ServiceError):
+        control.start_all()
+    assert [service.name for service in control.stopped] == ["bad"]
+    control.stop_all()
+    good.touch()
+    assert control.start_all() == ["command web: started", "command bad: started"]
+    assert said(tmp_path) == ["stop-web", "start-web", "start-bad", "stop-web", "start-web", "start-bad"]
+    assert control.stopped == ()
+
+
+def test_a_unit_that_failed_to_start_is_still_owed_a_start(fakes: Path) -> None:
+    (fakes / "unit-web.service").write_text("active")
+    control = ServiceControl([Service(kind="systemd", name="web.service")])
+    control.stop_all()
+    (fakes / "failing-web.service").touch()
+    with pytest.raises(ServiceError):
+        control.start_all()
+    assert control.stop_all() == ["systemd web.service: is stopped already"]
+    (fakes / "failing-web.service").unlink()
+    assert control.start_all() == ["systemd web.service: started"]
+
+
 def test_a_program_that_is_missing_is_a_service_error(tmp_path: Path) -> None:
     control = ServiceControl([Service(kind="command", name="x", stop=("no-such-program-here",), start=("true",))])
     with pytest.raises(ServiceError, match="no-such-program-here was not found"):
