@@ -32,15 +32,20 @@ def _parse(text: str) -> dict[str, Any]:
         return _mapping(text, "-e")
     pairs = {}
     try:
-        words = shlex.split(text)
+        words = shlex.split(text, posix=False)
     except ValueError as error:
         raise UsageError(f"-e {text!r} has an open quotation mark.") from error
     for word in words:
         name, sign, value = word.partition("=")
         if not sign or not name:
             raise UsageError(f"-e wants NAME=VALUE, a JSON object or @FILE, not {word!r}.")
-        pairs[name] = value
+        pairs[name] = _unquoted(value)
     return pairs
+
+
+def _unquoted(value: str) -> str:
+    # as ansible-playbook does: quotation marks around a whole value go, those inside stay
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
 
 
 def _mapping(text: str, what: str) -> dict[str, Any]:
