@@ -75,7 +75,8 @@ def encode_member(member: Member) -> bytes:
     binary = False
     if member.sparse_size_bytes is not None:
         records.append(("GNU.sparse.name", name))
-        name = b"GNUSparseFile.0/" + name.rsplit(b"/", 1)[-1]
+        # a stand-in, cut to fit: a "path" record behind the true name would win in Python's tarfile
+        name = (b"GNUSparseFile.0/" + name.rsplit(b"/", 1)[-1])[:_NAME_BYTES]
     if len(name) > _NAME_BYTES:
         records.append(("path", name))
         binary = binary or not _is_utf8(name)
