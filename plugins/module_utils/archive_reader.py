@@ -268,13 +268,3 @@ def _hash_zeros(digest: hashlib._Hash, count: int) -> None:
         step = min(count, len(_ZEROS))
         digest.update(_ZEROS[:step])
         count -= step
-
-
-def find_entries(directory: str, wanted: Callable[[Entry], bool]) -> list[Entry]:
-    """Entries of a backup's index that are wanted.
-
-    :raises IntegrityError: when the index is damaged
-    """
-    return [
-        line for line in read_index(os.path.join(directory, layout.INDEX)) if isinstance(line, Entry) and wanted(line)
-    ]

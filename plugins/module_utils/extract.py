@@ -21,6 +21,7 @@ from .names import printable, to_bytes
 from .parallel import ordered_map
 from .progress import Progress
 from .safe_tree import SafeTree, check_relative
+from .source import Source
 from .tar_format import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Member
 
 _SET_ID = stat.S_ISUID | stat.S_ISGID
@@ -119,21 +120,18 @@ class TreeExtractor:
         self._directories: list[Member] = []
         self._links: list[Entry] = []
 
-    def run(self, reader: ArchiveReader) -> int:
+    def run(self, source: Source) -> int:
         """Extract all; returns the number of entries.
 
         :raises IntegrityError: when anything is damaged; the target is then not to be used
         :raises RestoreError: when the disk is full, or a path leads out
         """
+        hidden = source.hidden_paths()
         count = 0
         try:
-            for group, directories in ordered_map(lambda group: self._extract(reader, group), reader.groups()):
-                self._directories += directories
-                self._links += [entry for entry in group.entries if entry.kind == HARDLINK]
-                count += len(group.entries)
-                self._progress.advance(
-                    files=len(group.entries), size_bytes=sum(entry.size_bytes for entry in group.entries)
-                )
+            for layer in source.layers:
+                with ArchiveReader(layer.directory, archive=layer.archive) as reader:
+                    count += self._extract_layer(reader, hidden if layer is source.layers[0] else set())
             with SafeTree(self._target) as tree:
                 self._make_links(tree)
                 self._dress_directories(tree)
@@ -143,17 +141,29 @@ class TreeExtractor:
             ) from error
         return count
 
-    def _extract(self, reader: ArchiveReader, group: Group) -> tuple[Group, list[Member]]:
-        directories = []
+    def _extract_layer(self, reader: ArchiveReader, hidden: set[str]) -> int:
+        count = 0
+        for entries, directories in ordered_map(lambda group: self._extract(reader, group, hidden), reader.groups()):
+            self._directories += directories
+            self._links += [entry for entry in entries if entry.kind == HARDLINK]
+            count += len(entries)
+            self._progress.advance(files=len(entries), size_bytes=sum(entry.size_bytes for entry in entries))
+        return count
+
+    def _extract(self, reader: ArchiveReader, group: Group, hidden: set[str]) -> tuple[list[Entry], list[Member]]:
+        wanted = [entry for entry in group.entries if entry.path not in hidden]
+        directories: list[Member] = []
+        if not wanted:
+            return wanted, directories
         with SafeTree(self._target) as tree:
-            for opened in reader.open_group(group):
+            for opened in reader.open_group(group, lambda entry: entry.path not in hidden):
                 check_relative(opened.member.path)
                 if opened.member.kind == DIRECTORY:
                     tree.directory("" if opened.member.path == "." else opened.member.path, make=True)
                     directories.append(opened.member)
                 elif opened.member.kind != HARDLINK:
                     create(*tree.parent(opened.member.path, make=True), opened, self._metadata)
-        return group, directories
+        return wanted, directories
 
     def _make_links(self, tree: SafeTree) -> None:
         for entry in self._links:

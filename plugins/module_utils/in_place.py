@@ -28,6 +28,7 @@ from .restore_record import RestoreRecord
 from .safe_tree import SafeTree
 from .scan import Found, kind_of
 from .settings import BackupSettings
+from .source import Layer, Pick
 from .tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK, Member
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -87,16 +88,18 @@ def _same(tree: SafeTree, entry: Entry, content: Entry, kind: str, status: os.st
     if (status.st_size, status.st_mtime_ns) != (content.size_bytes, entry.mtime_ns):
         return False
     # a file is often restored because it is damaged, and damage changes no time: so the content is compared too
-    return _digest(directory_fd, name) == content.sha256 and not _has_side_files(tree, entry)
+    return digest_of(tree, entry.path) == content.sha256 and not _has_side_files(tree, entry)
 
 
 def _has_side_files(tree: SafeTree, entry: Entry) -> bool:
     return entry.database and any(tree.status(entry.path + end) for end in SIDE_FILES)
 
 
-def _digest(directory_fd: int, name: bytes) -> Optional[str]:
+def digest_of(tree: SafeTree, path: str) -> Optional[str]:
+    """SHA-256 of a file in the tree; None where it cannot be read."""
     digest = hashlib.sha256()
     try:
+        directory_fd, name = tree.parent(path)
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory_fd)
     except OSError:
         return None
@@ -111,41 +114,40 @@ def _digest(directory_fd: int, name: bytes) -> Optional[str]:
 class InPlaceChange:
     """Brings entries of an archive into a project, and removes paths from it.
 
-    :param entries: what to bring: C((entry, entry that holds its content))
+    :param picks: what to bring
     :param removals: paths to remove (files only; a directory only when it is empty then)
     :param record: is kept up to date, so that a kill at any moment can be put right
     """
 
-    def __init__(
-        self,
-        record: RestoreRecord,
-        entries: list[tuple[Entry, Entry]],
-        removals: list[str],
-        metadata: MetadataWriter,
-    ) -> None:
+    def __init__(self, record: RestoreRecord, picks: list[Pick], removals: list[str], metadata: MetadataWriter) -> None:
         self._record = record
-        self._entries = sorted(entries, key=lambda pair: path_key(pair[0].path))
+        self._picks = sorted(picks, key=lambda pick: path_key(pick.entry.path))
         self._removals = removals
         self._metadata = metadata
         self._directories: list[Member] = []
         self._staged: list[tuple[Entry, str]] = []
 
-    def stage(self, tree: SafeTree, reader: ArchiveReader) -> None:
+    def stage(self, tree: SafeTree) -> None:
         """Write and check everything under temporary names beside its target.
 
         :raises CoraError: when something is damaged or cannot be written; call :meth:`discard` then
         """
-        wanted: dict[str, list[Entry]] = {}
-        for entry, content in self._entries:
-            wanted.setdefault(content.path, []).append(entry)
         self._note_places(tree)
-        for group in reader.groups():
-            if any(entry.path in wanted for entry in group.entries):
-                for opened in reader.open_group(group, lambda entry: entry.path in wanted):
-                    self._stage_one(tree, opened, wanted[opened.entry.path])
-        missing = len(self._entries) - len(self._staged) - len(self._directories)
+        wanted: dict[Layer, dict[str, list[Entry]]] = {}
+        for pick in self._picks:
+            wanted.setdefault(pick.layer, {}).setdefault(pick.content.path, []).append(pick.entry)
+        for layer, targets in wanted.items():
+            with ArchiveReader(layer.directory, archive=layer.archive) as reader:
+                self._stage_layer(tree, reader, targets)
+        missing = len(self._picks) - len(self._staged) - len(self._directories)
         if missing:
             raise RestoreError(f"{missing} entries are in the index and not in the archive.")
+
+    def _stage_layer(self, tree: SafeTree, reader: ArchiveReader, targets: dict[str, list[Entry]]) -> None:
+        for group in reader.groups():
+            if any(entry.path in targets for entry in group.entries):
+                for opened in reader.open_group(group, lambda entry: entry.path in targets):
+                    self._stage_one(tree, opened, targets[opened.entry.path])
 
     def commit(self, tree: SafeTree) -> None:
         """Put everything in its place: renames, then removals, then the directories' metadata.
@@ -167,7 +169,7 @@ class InPlaceChange:
     def _note_places(self, tree: SafeTree) -> None:
         """Write down where temporary files and new directories will be, before there is one."""
         parents, made = set(), []
-        for entry, _ in self._entries:
+        for entry in (pick.entry for pick in self._picks):
             path = entry.path if entry.kind == DIRECTORY else entry.path.rpartition("/")[0]
             path = "" if path == "." else path
             parents.add(path)

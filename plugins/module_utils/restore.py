@@ -17,13 +17,14 @@ from .extract import MetadataWriter
 from .in_place import Change, discard
 from .names import printable
 from .progress import Progress
-from .restore_files import Pair, Source, plan, put_back, restore_files, select
-from .restore_plan import PlanSummary, created_ns, plain_commands, plan_tree
+from .restore_files import plan, put_back, restore_files, select
+from .restore_plan import PlanSummary, created_ns, has_same_content, plain_commands, plan_tree
 from .restore_record import ABANDONED, CHANGING, IN_PLACE, ROLLED_BACK, STAGING, SWAP, new_record, read_records
 from .restore_tree import build_tree, check_target, excluded_paths, swap_in, take_back
 from .safe_tree import SafeTree
 from .services import ServiceControl
 from .settings import RestoreRequest
+from .source import Pick, Source, single
 from .vault import Vault
 from .verify import check_sums
 
@@ -36,13 +37,10 @@ class _Planned:
     directory: str
     project: str
     report: dict[str, Any]
-    pairs: list[Pair]
+    source: Source
+    picks: list[Pick]
     changes: list[Change]
     summary: PlanSummary
-
-    @property
-    def source(self) -> Source:
-        return Source(self.directory)
 
 
 def plan_restore(request: RestoreRequest) -> dict[str, Any]:
@@ -69,7 +67,7 @@ def run_restore(request: RestoreRequest) -> dict[str, Any]:
         recovered = recover_restores(vault)
         planned = _plan(request)
         document = _plan_document(request, planned)
-        if _changes_something(document):
+        if _changes_something(document) or not _is_identical(request, planned):
             document.update(_restore(request, vault, planned))
         else:
             document.update({"changed": False, "restore_id": None, "saved_at": None, "services": []})
@@ -84,10 +82,15 @@ def _no_vault(path: str) -> Any:
 
 
 def _changes_something(document: dict[str, Any]) -> bool:
-    # the swap of a whole tree is an event even where no file differs: that is the person's word
-    return document["scenario"] == "full" or any(
-        document["counts"][action] for action in ("create", "replace", "remove")
-    )
+    return any(document["counts"][action] for action in ("create", "replace", "remove"))
+
+
+def _is_identical(request: RestoreRequest, planned: _Planned) -> bool:
+    """Whether nothing is left to do. The plan of a whole tree goes by size and time; damage changes neither.
+
+    So before a full restore that would change nothing is called done, every file is read.
+    """
+    return request.scenario != "full" or has_same_content(planned.source, planned.project)
 
 
 def _plan(request: RestoreRequest) -> _Planned:
@@ -95,18 +98,18 @@ def _plan(request: RestoreRequest) -> _Planned:
     directory = Vault(request.vault).path_of(backup_id)
     report = layout.read_report(directory)
     project = os.path.normpath(request.project or project_of(request.vault, backup_id))
-    source = Source(directory)
+    source = single(directory)
     _verify(request, source)
-    pairs: list[Pair] = []
+    picks: list[Pick] = []
     changes: list[Change] = []
     if request.scenario in ("plan", "full"):
         exclude = tuple(report["settings"]["exclude"])
-        summary = PlanSummary(plan_tree(directory, project, exclude, created_ns(backup_id), vault=request.vault))
+        summary = PlanSummary(plan_tree(source, project, exclude, created_ns(backup_id), vault=request.vault))
     else:
-        pairs = select(source, request.files if request.scenario == "files" else report["critical"])
-        changes = plan(project, pairs, created_ns(backup_id))
+        picks = select(source, request.files if request.scenario == "files" else report["critical"])
+        changes = plan(project, picks, created_ns(backup_id))
         summary = PlanSummary(changes)
-    return _Planned(backup_id, directory, project, report, pairs, changes, summary)
+    return _Planned(backup_id, directory, project, report, source, picks, changes, summary)
 
 
 def _verify(request: RestoreRequest, source: Source) -> None:
@@ -114,19 +117,19 @@ def _verify(request: RestoreRequest, source: Source) -> None:
 
     Files by name need only the index to be right: each is checked by its own digest before it is put in place.
     """
-    source.check_index()
+    source.check_indexes()
     if request.scenario not in ("critical", "full"):
         return
     progress = Progress(request.progress_file)
-    damaged = check_sums(source.directory, progress)
+    for layer in source.layers:
+        damaged = check_sums(layer.directory, progress)
+        if damaged:
+            names = ", ".join(str(entry["artifact"]) for entry in damaged[:5])
+            raise IntegrityError(
+                f"{printable(layer.directory)} is damaged ({names}), so nothing was restored. cora verify tells which "
+                "files are intact; they can be restored by name (--file PATH). Or restore another backup (cora list)."
+            )
     progress.close()
-    if damaged:
-        names = ", ".join(str(entry["artifact"]) for entry in damaged[:5])
-        raise IntegrityError(
-            f"The backup {os.path.basename(source.directory)} is damaged ({names}), so nothing was restored. cora "
-            "verify tells which "
-            "files are intact; they can be restored by name (--file PATH). Or restore another backup (cora list)."
-        )
 
 
 def _plan_document(request: RestoreRequest, planned: _Planned) -> dict[str, Any]:
@@ -184,14 +187,12 @@ def _restore(request: RestoreRequest, vault: Vault, planned: _Planned) -> dict[s
     )
     try:
         if full:
-            build_tree(record, planned.directory, metadata, progress)
+            build_tree(record, planned.source, metadata, progress)
             databases = [database["path"] for database in planned.report["databases"]]
             exclude = tuple(planned.report["settings"]["exclude"])
             services = swap_in(record, control, lambda: excluded_paths(planned.project, exclude), databases)
         else:
-            services = restore_files(
-                record, request.vault, planned.source, planned.pairs, planned.changes, control, metadata
-            )
+            services = restore_files(record, request.vault, planned.picks, planned.changes, control, metadata)
     finally:
         progress.close()
         if record.state == STAGING:

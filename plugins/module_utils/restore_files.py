@@ -8,67 +8,29 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from . import layout
-from .archive_reader import ArchiveReader, find_entries
-from .errors import IntegrityError, NotFoundError
+from .errors import NotFoundError
 from .extract import MetadataWriter
 from .in_place import SAVED_ARCHIVE, SIDE_FILES, Change, InPlaceChange, compare, discard, save_present
-from .index import Entry, Frame, read_index
 from .names import printable
 from .restore_record import CHANGING, DONE, ROLLED_BACK, RestoreRecord
 from .safe_tree import SafeTree, check_relative
 from .service_window import change_between, refuse_open_databases
 from .services import ServiceControl
-from .tar_format import HARDLINK
-
-Pair = tuple[Entry, Entry]
+from .source import Pick, Source, picks_of, single
 
 
-@dataclass(frozen=True)
-class Source:
-    """An archive that entries come from.
-
-    :param directory: a backup, or a record with saved files
-    :param archive: its file name there
-    """
-
-    directory: str
-    archive: str = layout.ARCHIVE
-
-    def check_index(self) -> None:
-        """Whether the index is the one that the backup was made with.
-
-        :raises IntegrityError: when it is not
-        """
-        digest = layout.read_sums(self.directory).get(layout.INDEX)
-        if layout.sha256_of_file(os.path.join(self.directory, layout.INDEX)) != digest:
-            raise IntegrityError(
-                f"{layout.INDEX} of {printable(self.directory)} is damaged: restore by hand with tar -xzf."
-            )
-
-
-def select(source: Source, wanted_paths: Iterable[str]) -> list[Pair]:
+def select(source: Source, wanted_paths: Iterable[str]) -> list[Pick]:
     """Entries at these paths and below them, each with the entry that holds its content.
 
     :raises NotFoundError: when a path names nothing
     """
     wanted = {_clean(path): path for path in wanted_paths}
-    chosen = find_entries(source.directory, lambda entry: _is_wanted(entry.path, wanted))
+    chosen = [(entry, layer) for entry, layer in source.placed() if _is_wanted(entry.path, wanted)]
     for path, given in wanted.items():
-        if not any(_is_wanted(entry.path, {path: given}) for entry in chosen):
+        if not any(_is_wanted(entry.path, {path: given}) for entry, _ in chosen):
             raise NotFoundError(f"The backup holds no {printable(given)}. {_similar(source, path)}")
-    return with_content(source, chosen)
-
-
-def with_content(source: Source, chosen: list[Entry]) -> list[Pair]:
-    """Pair each entry with the one that holds its content: itself, but for a hard link."""
-    targets = {entry.link for entry in chosen if entry.kind == HARDLINK}
-    contents = {
-        entry.path: entry for entry in (find_entries(source.directory, lambda e: e.path in targets) if targets else [])
-    }
-    return [(entry, contents[entry.link] if entry.kind == HARDLINK else entry) for entry in chosen]
+    return picks_of(chosen)
 
 
 def _clean(path: str) -> str:
@@ -95,9 +57,7 @@ def _is_named(path: str, wanted: dict[str, str]) -> bool:
 
 
 def _similar(source: Source, path: str) -> str:
-    paths = [
-        line.path for line in read_index(os.path.join(source.directory, layout.INDEX)) if not isinstance(line, Frame)
-    ]
+    paths = [entry.path for entry in source.entries()]
     name = path.rpartition("/")[2]
     same_name = [other for other in paths if other.rpartition("/")[2] == name][:3]
     similar = same_name or difflib.get_close_matches(path, paths[:20000], n=3)
@@ -108,22 +68,21 @@ def _similar(source: Source, path: str) -> str:
     )
 
 
-def plan(project: str, pairs: list[Pair], created_ns: int) -> list[Change]:
+def plan(project: str, picks: list[Pick], created_ns: int) -> list[Change]:
     """What restoring these entries would do.
 
     :raises RestoreError: when it cannot be done
     """
     if not os.path.isdir(project):
-        return [Change("create", entry.path, entry.kind, content.size_bytes) for entry, content in pairs]
+        return [Change("create", pick.entry.path, pick.entry.kind, pick.content.size_bytes) for pick in picks]
     with SafeTree(project) as tree:
-        return [compare(tree, entry, content, created_ns) for entry, content in pairs]
+        return [compare(tree, pick.entry, pick.content, created_ns) for pick in picks]
 
 
 def restore_files(
     record: RestoreRecord,
     vault: str,
-    source: Source,
-    pairs: list[Pair],
+    picks: list[Pick],
     changes: list[Change],
     control: ServiceControl,
     metadata: MetadataWriter,
@@ -131,18 +90,18 @@ def restore_files(
 ) -> list[str]:
     """Bring entries into the project; what they replace is saved in the record first.
 
-    :param changes: the plan of C(pairs), in the same order
+    :param changes: the plan of C(picks), in the same order
     :returns: what was done to services
     :raises CoraError: when it failed; then nothing is changed
     """
-    pairs = [pair for pair, change in zip(pairs, changes) if change.action != "same"]
-    databases = [entry.path for entry, content in pairs if entry.database or content.database]
+    picks = [pick for pick, change in zip(picks, changes) if change.action != "same"]
+    databases = [pick.entry.path for pick in picks if pick.content.database]
     side_files = [path + end for path in databases for end in SIDE_FILES]
     record.created = [change.path for change in changes if change.action == "create"] + _absent(
         record.project, side_files
     )
-    save_present(record, vault, [entry.path for entry, _ in pairs] + side_files + list(removals))
-    step = InPlaceChange(record, pairs, list(removals), metadata)
+    save_present(record, vault, [pick.entry.path for pick in picks] + side_files + list(removals))
+    step = InPlaceChange(record, picks, list(removals), metadata)
     with SafeTree(record.project) as tree:
 
         def change() -> None:
@@ -150,8 +109,7 @@ def restore_files(
             step.commit(tree)
 
         try:
-            with ArchiveReader(source.directory, archive=source.archive) as reader:
-                step.stage(tree, reader)
+            step.stage(tree)
             done = change_between(
                 control,
                 before=lambda: refuse_open_databases(
@@ -169,6 +127,11 @@ def restore_files(
     return done
 
 
+def saved_picks(record: RestoreRecord) -> list[Pick]:
+    """All that a record saved."""
+    return picks_of(single(record.directory, SAVED_ARCHIVE).placed())
+
+
 def _absent(project: str, paths: list[str]) -> list[str]:
     with SafeTree(project) as tree:
         return [path for path in paths if tree.status(path) is None]
@@ -179,15 +142,13 @@ def put_back(record: RestoreRecord) -> None:
 
     :raises CoraError: when that fails; it can be tried again
     """
-    saved = Source(record.directory, SAVED_ARCHIVE)
-    pairs = with_content(saved, find_entries(record.directory, lambda entry: True))
+    picks = saved_picks(record)
     removals = record.created + record.made_directories
     places = (record.parents, record.made_directories)
-    step = InPlaceChange(record, pairs, removals, MetadataWriter(keep_setuid=True))
+    step = InPlaceChange(record, picks, removals, MetadataWriter(keep_setuid=True))
     with SafeTree(record.project) as tree:
         discard(record, tree)
-        with ArchiveReader(saved.directory, archive=saved.archive) as reader:
-            step.stage(tree, reader)
+        step.stage(tree)
         step.commit(tree)
     record.parents, record.made_directories = places
     record.write(ROLLED_BACK)

@@ -13,11 +13,13 @@ from datetime import timezone
 from typing import Any, Optional
 
 from . import layout
-from .in_place import SIDE_FILES, Change
-from .index import Entry, read_index
+from .in_place import SIDE_FILES, Change, digest_of
+from .index import Entry
 from .names import path_key, printable
 from .patterns import PathFilter
+from .safe_tree import SafeTree
 from .scan import Found, ScanNotes, walk
+from .source import Source
 from .tar_format import DIRECTORY, FILE, HARDLINK
 from .vault import id_time
 
@@ -31,13 +33,13 @@ def created_ns(backup_id: str) -> int:
 
 
 def plan_tree(
-    directory: str, project: str, exclude: tuple[str, ...], backup_ns: int, *, vault: str
+    source: Source, project: str, exclude: tuple[str, ...], backup_ns: int, *, vault: str
 ) -> Iterator[Change]:
     """What swapping in the whole tree would change; files are compared by size and time.
 
     The project is walked and the index is read side by side: both are in the same order, so nothing is kept.
     """
-    entries = (line for line in read_index(os.path.join(directory, layout.INDEX)) if isinstance(line, Entry))
+    entries = source.entries()
     present: Iterable[Found] = ()
     if os.path.isdir(project):
         present = walk(project, PathFilter(exclude), ScanNotes(), vault=vault)
@@ -89,6 +91,12 @@ def _compare(entry: Entry, found: Optional[Found], backup_ns: int) -> Change:
         same = same and same_size and status.st_mtime_ns == entry.mtime_ns
     newer = not same and found.kind != DIRECTORY and status.st_mtime_ns > backup_ns
     return Change("same" if same else "replace", entry.path, kind, entry.size_bytes, newer)
+
+
+def has_same_content(source: Source, project: str) -> bool:
+    """Whether every file of the project is byte for byte what the backup has."""
+    with SafeTree(project) as tree:
+        return all(digest_of(tree, entry.path) == entry.sha256 for entry in source.entries() if entry.kind == FILE)
 
 
 class PlanSummary:

@@ -17,7 +17,6 @@ import stat
 from collections.abc import Iterator
 from typing import Callable
 
-from .archive_reader import ArchiveReader
 from .errors import RestoreError
 from .extract import MetadataWriter, TreeExtractor
 from .names import printable, to_bytes
@@ -28,6 +27,7 @@ from .safe_tree import SafeTree
 from .scan import ScanNotes, walk
 from .service_window import change_between, refuse_open_databases
 from .services import ServiceControl
+from .source import Source
 
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _AT_FDCWD = -100
@@ -71,7 +71,7 @@ def _mounts() -> Iterator[str]:
             yield os.fsdecode(raw)
 
 
-def build_tree(record: RestoreRecord, directory: str, metadata: MetadataWriter, progress: Progress) -> int:
+def build_tree(record: RestoreRecord, source: Source, metadata: MetadataWriter, progress: Progress) -> int:
     """Unpack a backup beside the project, every entry checked, on disk when this returns.
 
     :returns: number of entries
@@ -85,8 +85,7 @@ def build_tree(record: RestoreRecord, directory: str, metadata: MetadataWriter, 
     except OSError as error:
         raise RestoreError(f"{printable(record.staged)} cannot be made: {error.strerror}.") from error
     try:
-        with ArchiveReader(directory) as reader:
-            count = TreeExtractor(record.staged, metadata, progress).run(reader)
+        count = TreeExtractor(record.staged, metadata, progress).run(source)
     except BaseException:
         shutil.rmtree(record.staged)
         raise

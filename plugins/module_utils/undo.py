@@ -9,13 +9,12 @@ import os
 import time
 from typing import Any, Optional
 
-from .archive_reader import find_entries
 from .errors import NotFoundError, RestoreError
 from .extract import MetadataWriter
-from .in_place import SAVED_ARCHIVE, Change
+from .in_place import Change
 from .names import printable
 from .restore import recover_restores
-from .restore_files import Source, plan, restore_files, with_content
+from .restore_files import plan, restore_files, saved_picks
 from .restore_plan import PlanSummary
 from .restore_record import DONE, IN_PLACE, ROLLED_BACK, STAGING, SWAP, UNDONE, RestoreRecord, new_record, read_records
 from .restore_tree import free_name, swap_in
@@ -77,15 +76,12 @@ def _newest(vault: Vault, project: Optional[str]) -> RestoreRecord:
 
 
 def _undo_files(vault: Vault, record: RestoreRecord, control: ServiceControl) -> dict[str, Any]:
-    saved = Source(record.directory, SAVED_ARCHIVE)
-    pairs = with_content(saved, find_entries(record.directory, lambda entry: True))
-    changes = plan(record.project, pairs, 0)
+    picks = saved_picks(record)
+    changes = plan(record.project, picks, 0)
     removals = record.created + record.made_directories
     own = new_record(vault, kind=IN_PLACE, backup_id=record.restore_id, project=record.project, scenario="undo")
     try:
-        services = restore_files(
-            own, vault.root, saved, pairs, changes, control, MetadataWriter(keep_setuid=True), removals
-        )
+        services = restore_files(own, vault.root, picks, changes, control, MetadataWriter(keep_setuid=True), removals)
     finally:
         if own.state == STAGING:
             own.write(ROLLED_BACK)
