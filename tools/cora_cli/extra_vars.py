@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from .errors import UsageError
+
+#: Split at spaces, but not inside quotation marks or templates.
+_WORD = re.compile(r"""(?:\{\{.*?\}\}|"[^"]*"|'[^']*'|[^\s"'])+""")
 
 
 def parse_extra_vars(texts: Sequence[str]) -> dict[str, Any]:
@@ -31,11 +34,9 @@ def _parse(text: str) -> dict[str, Any]:
     if text.lstrip().startswith("{"):
         return _mapping(text, "-e")
     pairs = {}
-    try:
-        words = shlex.split(text, posix=False)
-    except ValueError as error:
-        raise UsageError(f"-e {text!r} has an open quotation mark.") from error
-    for word in words:
+    if _WORD.sub("", text).strip():
+        raise UsageError(f"-e {text!r} has an open quotation mark.")
+    for word in _WORD.findall(text):
         name, sign, value = word.partition("=")
         if not sign or not name:
             raise UsageError(f"-e wants NAME=VALUE, a JSON object or @FILE, not {word!r}.")

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The short output, as ansible-playbook prints it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cora_cli import ROOT
+
+
+def run(playbook: str, *words: str, callback: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", ROOT / "playbooks" / playbook, *words],
+        cwd=directory,
+        env={
+            **os.environ,
+            "ANSIBLE_STDOUT_CALLBACK": callback,
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "PWD": str(directory),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_only_what_a_person_wants_to_know(project: Path, vault: Path) -> None:
+    (project / ".git").mkdir()
+    done = run("backup.yml", "-e", f"cora_vault={vault}", callback="cora.backup.summary", directory=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].endswith(f"of {project} is complete.")
+    assert not [line for line in lines if "TASK" in line or "PLAY" in line]
+    assert sum("is complete" in line for line in lines) == 1
+
+
+@pytest.mark.slow
+def test_a_failure_is_a_line(project: Path) -> None:
+    (project / ".git").mkdir()
+    done = run("backup.yml", "-e", f"cora_vault={project}", callback="cora.backup.summary", directory=project)
+    assert done.returncode == 2
+    assert "lies inside the vault" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_playbooks_say_the_same_without_it_and_in_check_mode(project: Path, vault: Path) -> None:
+    (project / ".git").mkdir()
+    done = run("backup.yml", "-e", f"cora_vault={vault}", "--check", callback="default", directory=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{project} would be backed up to {vault}." in done.stdout
+    assert not vault.exists()

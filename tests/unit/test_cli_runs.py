@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command as a person runs it: real playbooks, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cora_cli import ROOT
+from cora_cli.progress import Lines, describe
+
+LAUNCH = "import sys; sys.path[0] = sys.argv.pop(1); from cora_cli.main import main; sys.exit(main(sys.argv[1:]))"
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-c", LAUNCH, str(ROOT / "tools"), *map(str, words)]
+
+
+class Person:
+    """Types commands in a project.
+
+    :param cache: where runs are kept that failed
+    """
+
+    def __init__(self, project: Path, vault: Path, cache: Path) -> None:
+        self.project = project
+        self.vault = vault
+        self.runs = cache / "cora" / "runs"
+        self.environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "MY_SECRET_TOKEN": "hunter2"}
+
+    def types(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(*words, "--vault", self.vault),
+            cwd=self.project,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def asks(self, *words: str | Path) -> Any:
+        done = self.types(*words, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def person(project: Path, vault: Path, tmp_path: Path) -> Person:
+    (project / ".git").mkdir()
+    return Person(project, vault, tmp_path / "cache")
+
+
+@pytest.mark.slow
+def test_the_whole_way_there_and_back(person: Person) -> None:
+    log = person.project / "AI_WORK_LOG.md"
+    made = person.asks("backup", "now")
+    needed = {"id", "path", "sealed", "files", "size_bytes", "archive_bytes", "duration_seconds", "warnings"}
+    assert needed <= made.keys()
+    assert made["sealed"]
+
+    log.write_text("overwritten\n")
+    done = person.types("restore", "latest", "--file", log.name)
+    assert done.returncode == 0, done.stderr
+    assert log.read_text() == "done so far\n"
+    assert person.asks("undo")["changed"]
+    assert log.read_text() == "overwritten\n"
+
+    full = person.asks("restore", "latest", "--full", "--yes")
+    assert log.read_text() == "done so far\n"
+    assert (Path(full["saved_at"]) / log.name).read_text() == "overwritten\n"
+    assert list(person.runs.iterdir()) == [], "a successful run leaves nothing"
+
+
+@pytest.mark.slow
+def test_a_failed_run_is_kept_without_secrets(person: Person) -> None:
+    done = person.types("backup", "now", "-e", "cora_hosts=nosuchhost", "-e", "my_password=hunter2")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    (kept,) = person.runs.iterdir()
+    assert str(kept) in done.stderr
+    found = subprocess.run(["grep", "-r", "hunter2", kept], capture_output=True, text=True, check=False)
+    assert found.stdout == ""
+
+
+@pytest.mark.slow
+def test_an_error_of_the_engine_is_a_sentence(person: Person) -> None:
+    person.vault = person.project / "vault"
+    done = person.types("backup", "now")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[1].startswith(f"cora: The vault {person.vault} lies inside the project")
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_nothing_behind(person: Person) -> None:
+    for number in range(40):
+        (person.project / f"big-{number}").write_bytes(os.urandom(10_000_000))
+    running = subprocess.Popen(
+        command("backup", "now", "--vault", person.vault),
+        cwd=person.project,
+        env=person.environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    staging = person.vault / ".cora/staging"
+    deadline = time.monotonic() + 60
+    while not (staging.is_dir() and any(staging.glob("*/cora-full.tar.gz"))):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert out == ""
+    assert err.endswith("cora: Interrupted.\n")
+    assert list(staging.iterdir()) == []
+    assert person.asks("list") == []
+
+
+def test_a_list_imports_nothing_that_takes_time(person: Person) -> None:
+    person.vault.mkdir()
+    code = "import sys; sys.path[0] = sys.argv.pop(1); from cora_cli.main import main; main(sys.argv[1:]); "
+    code += "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    words = [sys.executable, "-c", code, str(ROOT / "tools"), "list", "--vault", str(person.vault)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert not {"ansible", "ansible_runner", "rich", "yaml", "isal"} & set(done.stdout.splitlines()[-1].split())
+
+
+def test_progress_lines_are_rare(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    line = {"phase": "archive", "files_done": 12345, "files_total": 20000, "bytes_done": 10**6, "bytes_total": 10**9}
+    assert describe(line) == "Archiving: 12,345 of 20,000 files, 1.0 MB of 1.0 GB"
+    now = [0.0]
+    monkeypatch.setattr("cora_cli.progress.time.monotonic", lambda: now[0])
+    lines = Lines()
+    for second in range(65):
+        now[0] = float(second)
+        lines.show(line)
+    assert len(capsys.readouterr().err.splitlines()) == 2

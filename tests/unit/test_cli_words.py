@@ -1,0 +1,195 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is typed: options before and after the verb, variables, settings of the inventory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from cora_cli.context import Context
+from cora_cli.errors import UsageError
+from cora_cli.extra_vars import parse_extra_vars
+from cora_cli.inventory import Inventory
+from cora_cli.output import Output
+from cora_cli.parser import build_parser, extra_vars, verbosity
+from cora_cli.registry import all_verbs
+from cora_cli.run_environment import added_variables, without_secrets
+from cora_cli.variables import literal_yaml
+
+PARSER = build_parser(all_verbs(), "1.0.0")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--vault /v -e a=1 -v backup now -e b=2 -v",
+        "backup --vault /v now -e a=1 -vv -e b=2",
+        "backup -e a=1 now -e b=2 --vault /v -v -v",
+    ],
+)
+def test_global_options_stand_anywhere(words: str) -> None:
+    options = PARSER.parse_args(words.split())
+    assert options.vault == "/v"
+    assert extra_vars(options) == ["a=1", "b=2"]
+    assert verbosity(options) == 2
+    assert options.verb.names == ("backup now",)
+
+
+def test_the_older_names_mean_the_same() -> None:
+    for verb in ("list", "verify"):
+        assert PARSER.parse_args([verb]).verb is PARSER.parse_args(["backup", verb]).verb
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "restore",
+        "restore latest --full --critical",
+        "restore latest --file a --full",
+        "restore latest --target /x",
+        "backup now latest",
+        "backup sometime",
+        "--vault",
+        "list --js",
+    ],
+)
+def test_what_cannot_be_meant_is_wrong_usage(words: str) -> None:
+    with pytest.raises(UsageError):
+        PARSER.parse_args(words.split())
+
+
+def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in all_verbs():
+        for name in verb.names:
+            with pytest.raises(SystemExit):
+                PARSER.parse_args([*name.split(), "--help"])
+            assert "--vault" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a=1", {"a": "1"}),
+        ("a=1 b='x y'", {"a": "1", "b": "x y"}),
+        ("a=x=y", {"a": "x=y"}),
+        ('a=["x"]', {"a": '["x"]'}),
+        ("a={{ b | c }}/d e=f", {"a": "{{ b | c }}/d", "e": "f"}),
+        ('{"a": [1, true]}', {"a": [1, True]}),
+        ("", {}),
+    ],
+)
+def test_extra_variables(text: str, expected: dict[str, object]) -> None:
+    assert parse_extra_vars([text]) == expected
+
+
+def test_extra_variables_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "vars.yml"
+    file.write_text("a: [1, 2]\n")
+    assert parse_extra_vars(["a=0 b=1", f"@{file}"]) == {"a": [1, 2], "b": "1"}
+
+
+@pytest.mark.parametrize("text", ["a", "=1", "{", "[1]", "@/nowhere", "a='x"])
+def test_what_are_no_variables(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_extra_vars([text])
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "{{ x }}", "a: b", "- ' \"", "ümläut 🙂", "back\\slash", "\x1b[31m\n\t\x7f\x85\u2028"]
+)
+def test_variables_arrive_as_they_are(text: str) -> None:
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+    document = yaml.load(literal_yaml({"one": text, "many": [text, text], "flag": True}), Loader=Loader)
+    assert document == {"one": text, "many": [text, text], "flag": True}
+
+
+def test_what_is_not_utf8_cannot_be_a_variable() -> None:
+    with pytest.raises(UsageError, match=r"caf\\xe9"):
+        literal_yaml({"cora_project": "/srv/caf\udce9"})
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Callable[[str], Inventory]:
+    def make(text: str) -> Inventory:
+        (tmp_path / "group_vars").mkdir()
+        (tmp_path / "group_vars/all.yml").write_text(text)
+        return Inventory(tmp_path)
+
+    return make
+
+
+def test_settings_of_the_inventory(inventory: Callable[[str], Inventory]) -> None:
+    found = inventory("---\n# cora_vault: /no\ncora_project: /srv/app\nother: !vault |\n  abc\n")
+    assert found.text("cora_project", "--project") == "/srv/app"
+    assert found.text("cora_vault", "--vault") is None
+
+
+@pytest.mark.parametrize("value", ["\"{{ lookup('env', 'HOME') }}/v\"", "[a]", "!vault |\n  abc"])
+def test_settings_that_only_ansible_can_work_out(inventory: Callable[[str], Inventory], value: str) -> None:
+    with pytest.raises(UsageError, match="use --vault DIR"):
+        inventory(f"cora_vault: {value}\n").text("cora_vault", "--vault DIR")
+
+
+def test_an_inventory_that_is_no_yaml(inventory: Callable[[str], Inventory]) -> None:
+    with pytest.raises(UsageError, match="not valid YAML"):
+        inventory("cora_vault: [\n")
+
+
+def test_the_inventory_of_the_checkout_sets_nothing() -> None:
+    context = Context(Output(as_json=False))
+    assert context.inventory.text("cora_vault", "--vault DIR") is None
+
+
+def test_the_vault_that_is_named_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    context = Context(Output(as_json=False), vault_option="v", extra_vars={"cora_vault": "/other"})
+    assert context.vault == str(tmp_path / "v")
+    assert Context(Output(as_json=False), extra_vars={"cora_vault": "/other"}).vault == "/other"
+
+
+def test_the_project_is_the_work_tree_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "src").mkdir()
+    monkeypatch.chdir(tmp_path / "src")
+    context = Context(Output(as_json=False))
+    assert context.project == str(tmp_path)
+    assert context.named_project is None
+
+
+def test_commands_to_type_next_can_be_pasted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = Context(Output(as_json=False), vault_option="my vault").command("undo")
+    assert command.endswith(f"/tools/cora.sh undo --vault '{tmp_path}/my vault'")
+
+
+def test_secrets_do_not_reach_the_artifacts_of_a_run() -> None:
+    variables = {
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "GITHUB_TOKEN": "x",
+        "DATABASE_URL": "postgres://app:secret@db/app",
+        "AWS_SHARED_CREDENTIALS_FILE": "/root/.aws/credentials",
+        "HOME": "/root",
+        "no_proxy": "localhost",
+    }
+    assert set(without_secrets(variables)) == {"AWS_SHARED_CREDENTIALS_FILE", "HOME", "no_proxy"}
+
+
+@pytest.mark.parametrize("name", ["C", "POSIX", "no_SUCH.locale"])
+def test_ansible_gets_a_locale_it_accepts(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("LC_ALL", name)
+    assert added_variables()["LC_ALL"] == "C.UTF-8"
+
+
+def test_json_output_is_ascii(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=True).document({"name": "ümläut"})
+    text = capsys.readouterr().out
+    assert text.isascii()
+    assert json.loads(text) == {"name": "ümläut"}
