@@ -106,7 +106,9 @@ def test_variables_arrive_as_they_are(text: str) -> None:
     class Loader(yaml.SafeLoader):
         pass
 
-    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+    Loader.add_constructor(
+        "!unsafe", lambda loader, node: loader.construct_scalar(yaml.ScalarNode(node.tag, node.value))
+    )
     document = yaml.load(literal_yaml({"one": text, "many": [text, text], "flag": True}), Loader=Loader)
     assert document == {"one": text, "many": [text, text], "flag": True}
 

@@ -146,7 +146,7 @@ def test_restore_and_undo_of_a_file_with_check_and_diff(run: Run, project: Path,
     backup(project, vault)
     file = project / "README.md"
     file.write_text("newer\n")
-    options = {"vault": vault, "id": "latest", "scenario": "files", "files": ["README.md"]}
+    options: dict[str, Any] = {"vault": vault, "id": "latest", "scenario": "files", "files": ["README.md"]}
     check = run("restore", check=True, diff=True, **options)
     assert check["changed"]
     assert "README.md" in check["diff"]["before"]
@@ -188,7 +188,7 @@ def test_restore_does_not_put_one_project_over_another_unasked(
     made = backup(project, vault)
     other = tmp_path / "other"
     other.mkdir()
-    options = {"vault": vault, "id": made.id, "project": other, "scenario": "full"}
+    options: dict[str, Any] = {"vault": vault, "id": made.id, "project": other, "scenario": "full"}
     result = run("restore", **options)
     assert result["error"] == "SettingsError"
     assert "target" in result["msg"]
