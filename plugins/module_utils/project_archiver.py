@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -17,6 +18,7 @@ from typing import Any, Optional
 
 from . import durable, layout
 from .archive_writer import IN_MEMORY_BYTES, ArchiveTotals, ArchiveWriter, Item
+from .errors import ProjectError
 from .index import Entry, IndexWriter
 from .names import printable
 from .patterns import PathFilter
@@ -317,7 +319,17 @@ class ProjectArchiver:
         """Keep the consistent copy of a database; False where there is none and its files are kept as they are."""
         copy_path = self._make_room(layout.DATABASE_DIR, found.path)
         source_path = os.path.join(self._settings.project, found.path)
-        copy = copy_database(source_path, copy_path, lock_timeout_seconds=_LOCK_TIMEOUT_SECONDS)
+        inode = (original.status.st_dev, original.status.st_ino)
+        try:
+            copy = copy_database(
+                source_path, copy_path, lock_timeout_seconds=_LOCK_TIMEOUT_SECONDS, expected_inode=inode
+            )
+        except ProjectError as error:
+            raise UnreadableError(str(error)) from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                durable.fail(error, "copy a database to", copy_path)
+            raise
         if copy.warning:
             self._warn(found, copy.warning)
         self.taken.databases.append({"path": found.path, "method": copy.method, "integrity": copy.integrity})

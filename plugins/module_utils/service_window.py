@@ -58,7 +58,7 @@ def change_between(
 def _taken_back(control: ServiceControl, take_back: Callable[[], None], error: BaseException) -> RestoreError:
     reason = str(error) or "it was interrupted."
     try:
-        control.stop_all()
+        _stop_again(control)
         take_back()
         control.start_all()
     except (CoraError, OSError) as second:
@@ -70,3 +70,10 @@ def _taken_back(control: ServiceControl, take_back: Callable[[], None], error: B
     failure = RestoreError(f"The restore failed and was taken back: {reason} Everything is as it was before.")
     failure.rolled_back = True
     return failure
+
+
+def _stop_again(control: ServiceControl) -> None:
+    try:
+        control.stop_all()
+    except CoraError:
+        pass  # the old tree has to come back even under a service that does not stop; starting it is reported
