@@ -10,11 +10,13 @@ import shlex
 import stat
 from collections.abc import Iterable, Iterator
 from datetime import timezone
+from operator import attrgetter
 from typing import Any, Optional
 
 from . import layout
 from .in_place import SIDE_FILES, Change, digest_of
 from .index import Entry
+from .merge import side_by_side
 from .names import path_key, printable
 from .patterns import PathFilter
 from .safe_tree import SafeTree
@@ -39,12 +41,11 @@ def plan_tree(
 
     The project is walked and the index is read side by side: both are in the same order, so nothing is kept.
     """
-    entries = source.entries()
     present: Iterable[Found] = ()
     if os.path.isdir(project):
         present = walk(project, PathFilter(exclude), ScanNotes(), vault=vault)
     databases = set()
-    for entry, found in _side_by_side(entries, present):
+    for entry, found in side_by_side(source.entries(), present, attrgetter("path"), attrgetter("path")):
         if entry is not None:
             if entry.database:
                 databases.add(entry.path)
@@ -52,28 +53,6 @@ def plan_tree(
         elif found is not None and not _is_side_file(found.path, databases):
             newer = found.kind != DIRECTORY and found.status.st_mtime_ns > backup_ns
             yield Change("remove", found.path, found.kind, found.status.st_size, newer)
-
-
-def _side_by_side(
-    entries: Iterator[Entry], present: Iterable[Found]
-) -> Iterator[tuple[Optional[Entry], Optional[Found]]]:
-    """Merge two sequences that are sorted by :func:`.names.path_key`."""
-    others = iter(present)
-    found = next(others, None)
-    for entry in entries:
-        key = path_key(entry.path)
-        # the project itself, ".", comes first in both
-        while found is not None and found.path != entry.path and path_key(found.path) < key:
-            yield None, found
-            found = next(others, None)
-        if found is not None and found.path == entry.path:
-            yield entry, found
-            found = next(others, None)
-        else:
-            yield entry, None
-    while found is not None:
-        yield None, found
-        found = next(others, None)
 
 
 def _is_side_file(path: str, databases: set[str]) -> bool:
@@ -151,16 +130,36 @@ def _origin(change: Change) -> str:
 
 
 def plain_commands(directory: str, project: str, archive: str = layout.ARCHIVE) -> dict[str, list[str]]:
-    """How a person restores each scenario with nothing but tar and cp."""
-    source, target, new = (
-        shlex.quote(os.path.join(directory, archive)),
-        shlex.quote(project),
-        shlex.quote(project + ".new"),
+    """How a person restores each scenario with nothing but a shell and tar; docs/restore-by-hand.md explains them."""
+    source, target, new, old = (
+        shlex.quote(path) for path in (os.path.join(directory, archive), project, project + ".new", project + ".old")
     )
-    old, critical = shlex.quote(project + ".old"), shlex.quote(os.path.join(directory, layout.CRITICAL_DIR))
     keep = "--acls --xattrs --xattrs-include='*' --numeric-owner -xpzf"
     return {
-        "files": [f"tar {keep} {source} -C {target} -- PATH"],
-        "critical": [f"cp -a {critical}/. {target}/"],
-        "full": [f"mkdir {new}", f"tar {keep} {source} -C {new}", f"mv {target} {old}", f"mv {new} {target}"],
+        "files": [
+            "# a database: first remove its -wal, -shm and -journal",
+            f"tar {keep} {source} -C {target} -- PATH",
+        ],
+        "critical": _critical_commands(directory, target),
+        "full": [
+            f"mkdir {new}",
+            f"tar {keep} {source} -C {new}",
+            f"mv {target} {old}",
+            f"mv {new} {target}",
+            f"# what backups leave out (.git and the like) is in {old}: move over what you need",
+        ],
     }
+
+
+def _critical_commands(directory: str, target: str) -> list[str]:
+    # not "cp -a critical/.": it gives the project's directories the owner and mode of those in the vault
+    critical, databases = (os.path.join(directory, part) for part in (layout.CRITICAL_DIR, layout.DATABASE_DIR))
+    commands = []
+    if os.path.isdir(databases):
+        names = "".join(f"%p{end}\\0" for end in SIDE_FILES)
+        find = f"(cd {shlex.quote(databases)} && find . -type f -printf '{names}')"
+        commands.append(f"{find} | (cd {target} && xargs -0 rm -f --)")
+    if os.path.isdir(critical):
+        find = f"(cd {shlex.quote(critical)} && find . -type f -print0 | tar -c --null -T -)"
+        commands.append(f"{find} | tar -xp -C {target}")
+    return commands

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from . import layout
 from .errors import IntegrityError
 from .index import Entry, read_index
-from .names import path_key, printable
+from .merge import side_by_side
+from .names import printable
 from .tar_format import HARDLINK
 
 
@@ -132,17 +133,12 @@ def picks_of(chosen: Iterable[tuple[Entry, Layer]]) -> list[Pick]:
 def _overlay(
     below: Iterable[tuple[Entry, Layer]], above: Iterable[tuple[Entry, Layer]], deleted: frozenset[str]
 ) -> Iterator[tuple[Entry, Layer]]:
-    upper = iter(above)
-    top = next(upper, None)
-    for entry, layer in below:
-        while top is not None and top[0].path != entry.path and path_key(top[0].path) < path_key(entry.path):
-            yield top
-            top = next(upper, None)
-        if top is not None and top[0].path == entry.path:
-            yield top
-            top = next(upper, None)
-        elif entry.path not in deleted:
-            yield entry, layer
-    while top is not None:
-        yield top
-        top = next(upper, None)
+    for lower, upper in side_by_side(below, above, _path, _path):
+        if upper is not None:
+            yield upper
+        elif lower is not None and lower[0].path not in deleted:
+            yield lower
+
+
+def _path(placed: tuple[Entry, Layer]) -> str:
+    return placed[0].path

@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What changed in a project since a saved state: found by metadata alone, in one walk beside the index.
+
+Unchanged means same type, mode, owner and mtime, and for a file same size, ctime and inode as when it was read. A file
+whose metadata cannot tell (it had just been written when it was read) is compared by content. A database is unchanged
+when its write-ahead log is unchanged too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Optional
+
+from .index import Entry
+from .merge import side_by_side
+from .names import path_key
+from .patterns import PathFilter
+from .scan import Found, ScanNotes, read_link, walk
+from .settings import BackupSettings
+from .source import Layer, Source
+from .source_files import UnreadableError, open_source, wal_identity
+from .tar_format import FILE, HARDLINK, SYMLINK
+
+_SIDE_FILES = ("-wal", "-shm", "-journal")
+_CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass
+class Changes:
+    """How a project differs from its base, and from the newest checkpoint over it.
+
+    :param paths: what differs from the base, in the order of a walk
+    :param size_bytes: content of the files among them
+    :param deleted: paths of the base that are gone
+    :param critical: critical files and databases that are there now, changed or not
+    :param since_last: whether anything differs from the newest saved state
+    """
+
+    paths: list[str] = field(default_factory=list)
+    size_bytes: int = 0
+    deleted: list[str] = field(default_factory=list)
+    critical: list[str] = field(default_factory=list)
+    since_last: bool = False
+    notes: ScanNotes = field(default_factory=ScanNotes)
+
+
+class ChangeFinder:
+    """Compares a project with a saved state.
+
+    :param state: a base backup, with its newest checkpoint laid over it where there is one
+    """
+
+    def __init__(self, settings: BackupSettings, state: Source) -> None:
+        self._settings = settings
+        self._state = state
+        self._critical = PathFilter(settings.critical)
+        self._databases: set[str] = set()
+        self.changes = Changes()
+
+    def run(self) -> Changes:
+        """Walk the project once.
+
+        :raises ProjectError: when the project cannot be read
+        :raises IntegrityError: when the index of the state is damaged
+        """
+        walked = walk(
+            self._settings.project, PathFilter(self._settings.exclude), self.changes.notes, vault=self._settings.vault
+        )
+        pairs = side_by_side(self._state.placed(), self._main_files(walked), _placed_path, _found_path)
+        back: set[str] = set()
+        for placed, found in pairs:
+            if placed is not None and placed[0].database:
+                self._databases.add(placed[0].path)
+            if found is not None:
+                self._look(found, placed)
+                if found.path in self._state.deleted:
+                    back.add(found.path)
+            elif placed is not None:
+                self.changes.deleted.append(placed[0].path)
+                self.changes.since_last = True
+        self.changes.deleted = sorted({*self.changes.deleted, *(self._state.deleted - back)}, key=path_key)
+        return self.changes
+
+    def _main_files(self, walked: Iterator[Found]) -> Iterator[Found]:
+        """Leave out what stands beside a database: the copy of the database has it."""
+        for found in walked:
+            if not any(found.path.endswith(end) and found.path[: -len(end)] in self._databases for end in _SIDE_FILES):
+                yield found
+
+    def _look(self, found: Found, placed: Optional[tuple[Entry, Layer]]) -> None:
+        entry = placed[0] if placed else None
+        if found.kind == FILE and (self._critical.matches(found.path) or (entry is not None and entry.database)):
+            self.changes.critical.append(found.path)
+        changed = entry is None or not is_unchanged(entry, found)
+        self.changes.since_last = self.changes.since_last or changed
+        from_base = placed is not None and placed[1] is self._state.layers[0]
+        if changed or not from_base:
+            self.changes.paths.append(found.path)
+            self.changes.size_bytes += found.status.st_size if found.kind == FILE else 0
+
+
+def _placed_path(placed: tuple[Entry, Layer]) -> str:
+    return placed[0].path
+
+
+def _found_path(found: Found) -> str:
+    return found.path
+
+
+def is_unchanged(entry: Entry, found: Found) -> bool:
+    """Whether an entry of an index still is what stands in the project."""
+    status = found.status
+    if (FILE if entry.kind == HARDLINK else entry.kind) != found.kind:
+        return False
+    if (entry.mode, entry.uid, entry.gid) != (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid):
+        return False
+    if found.kind == SYMLINK:
+        return entry.link == _link_of(found)
+    if entry.mtime_ns != status.st_mtime_ns:
+        return False
+    if found.kind != FILE:
+        return True
+    if entry.source is None:
+        return _has_content(entry, found)
+    same = entry.source == (status.st_size, status.st_ctime_ns, status.st_ino)
+    return same and (not entry.database or entry.wal == wal_identity(found))
+
+
+def _link_of(found: Found) -> Optional[str]:
+    try:
+        return read_link(found)
+    except OSError:
+        return None
+
+
+def _has_content(entry: Entry, found: Found) -> bool:
+    if entry.kind == HARDLINK or entry.database or entry.cut_bytes or entry.size_bytes != found.status.st_size:
+        return False
+    try:
+        fd = open_source(found)
+    except UnreadableError:
+        return False
+    digest = hashlib.sha256()
+    try:
+        while chunk := os.read(fd, _CHUNK_BYTES):
+            digest.update(chunk)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return digest.hexdigest() == entry.sha256
