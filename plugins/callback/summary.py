@@ -4,11 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible import constants
-from ansible.plugins.callback import CallbackBase
-
 DOCUMENTATION = r"""
 name: summary
 type: stdout
@@ -26,6 +21,11 @@ requirements:
 extends_documentation_fragment:
   - ansible.builtin.result_format_callback
 """
+
+from typing import Any
+
+from ansible import constants
+from ansible.plugins.callback import CallbackBase
 
 
 class CallbackModule(CallbackBase):

@@ -167,7 +167,7 @@ summary:
   elements: str
 """
 
-import traceback
+from importlib.util import find_spec
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.cora.backup.plugins.module_utils import argspec
@@ -175,21 +175,12 @@ from ansible_collections.cora.backup.plugins.module_utils.backup import create_b
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.summary import backup_summary
 
-try:
-    import pathspec  # noqa: F401
-except ImportError:
-    HAS_PATHSPEC = False
-    PATHSPEC_IMPORT_ERROR = traceback.format_exc()
-else:
-    HAS_PATHSPEC = True
-    PATHSPEC_IMPORT_ERROR = ""
-
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(argument_spec=argspec.snapshot_spec(), supports_check_mode=True)
-    if not HAS_PATHSPEC:
-        module.fail_json(msg=missing_required_lib("pathspec"), exception=PATHSPEC_IMPORT_ERROR)
+    if find_spec("pathspec") is None:
+        module.fail_json(msg=missing_required_lib("pathspec"), error="ImportError")
     argspec.stop_on_signals()
     try:
         result = create_backup(argspec.snapshot_settings(module.params), check=module.check_mode)

@@ -53,7 +53,7 @@ class Interrupts:
             self._pass_on()
             return
         self.killed = True
-        for process in {process for process, _ in self._stopping} | set(_descendants(os.getpid())):
+        for process in {known[0] for known in self._stopping} | set(_descendants(os.getpid())):
             _send(process, signal.SIGKILL)
 
     def _pass_on(self) -> None:

@@ -72,13 +72,13 @@ def build_parser(verbs: Sequence[Verb], version: str) -> Parser:
     groups: dict[str, Any] = {}
     for verb in verbs:
         for name in verb.names:
-            group, _, own_name = name.rpartition(" ")
+            *group, own_name = name.split()
             if not group:
                 _add_verb(choices, own_name, verb)
                 continue
-            if group not in groups:
-                groups[group] = _add_group(choices, group)
-            _add_verb(groups[group], own_name, verb)
+            if group[0] not in groups:
+                groups[group[0]] = _add_group(choices, group[0])
+            _add_verb(groups[group[0]], own_name, verb)
     return parser
 
 
