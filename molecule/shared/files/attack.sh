@@ -9,7 +9,7 @@ cd "$backup"
 
 unsealed=$(find . -exec lsattr -d {} + | awk '$1 !~ /i/')
 [ -z "$unsealed" ] || { echo "not sealed: $unsealed"; exit 1; }
-[[ $(lsattr -d "$vault") == *a* ]] || { echo "$vault is not append-only"; exit 1; }
+lsattr -d "$vault" | cut -d' ' -f1 | grep -q a || { echo "$vault is not append-only"; exit 1; }
 
 before=$(sha256sum SHA256SUMS.txt)
 refuse() {
