@@ -10,10 +10,12 @@ attacker who could change an archive would put them there.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
 
+from .acl import ACL_KEYWORDS
 from .archive_reader import ArchiveReader, Group, Opened, checked
 from .errors import IntegrityError, RestoreError
 from .index import Entry
@@ -44,6 +46,7 @@ class MetadataWriter:
         """Dress an open file or directory."""
         if self._as_root:
             os.fchown(fd, member.uid, member.gid)
+        _remove_inherited_acls(fd, member)
         os.fchmod(fd, self._mode(member))
         for name, value in member.xattrs.items():
             try:
@@ -71,6 +74,19 @@ class MetadataWriter:
     def _warn(self, text: str) -> None:
         with self._lock:
             self.warnings.append(text)
+
+
+def _remove_inherited_acls(fd: int, member: Member) -> None:
+    # a directory with a default ACL gives it to all that is made in it; such a file was not so in the project
+    try:
+        present = os.listxattr(fd)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
+            return  # a file system without attributes
+        raise
+    for name in present:
+        if name in ACL_KEYWORDS and name not in member.xattrs:
+            os.removexattr(fd, name)
 
 
 def create(directory_fd: int, name: bytes, opened: Opened, metadata: MetadataWriter) -> None:
@@ -167,10 +183,7 @@ class TreeExtractor:
 
     def _make_links(self, tree: SafeTree) -> None:
         for entry in self._links:
-            check_relative(entry.link)
-            source_fd, source_name = tree.parent(entry.link)
-            target_fd, target_name = tree.parent(entry.path, make=True)
-            os.link(source_name, target_name, src_dir_fd=source_fd, dst_dir_fd=target_fd, follow_symlinks=False)
+            tree.link(entry.link, entry.path)
 
     def _dress_directories(self, tree: SafeTree) -> None:
         # the deepest first: what is made in a directory changes its time

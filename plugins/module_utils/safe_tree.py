@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from typing import Optional
 
 from .errors import RestoreError
 from .names import printable, to_bytes
 
+#: Descriptors of directories; beyond this they are closed and opened again when they are needed.
+_KEPT_AT_MOST = 256
+_OPEN_AT_MOST = 65536
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -31,17 +35,26 @@ def check_relative(path: str) -> None:
         raise RestoreError(f"The path {printable(path)!r} could lead out of the project: it is not restored.")
 
 
+def allow_many_open_files() -> None:
+    """Raise the limit of open files as far as it goes: a very deep tree takes a descriptor for each level."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < _OPEN_AT_MOST:
+        most = _OPEN_AT_MOST if hard == resource.RLIM_INFINITY else min(hard, _OPEN_AT_MOST)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 class SafeTree:
     """A directory, and all that lies below it. Descriptors of directories in it are kept while this is open.
 
-    :param root: the directory, absolute; it may be a link itself, since the person named it
+    :param root: the directory, absolute
+    :param follow: it may be a link itself, since the person named it
     :raises RestoreError: when it cannot be opened
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, follow: bool = True) -> None:
         self.root = root
         try:
-            self._fds = {"": os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)}
+            self._fds = {"": os.open(root, OPEN_DIRECTORY & ~os.O_NOFOLLOW if follow else OPEN_DIRECTORY)}
         except OSError as error:
             raise RestoreError(f"{printable(root)} cannot be opened: {error.strerror}.") from error
 
@@ -68,18 +81,33 @@ class SafeTree:
         known = self._fds.get(path)
         if known is not None:
             return known
-        parent, _, name = path.rpartition("/")
-        parent_fd = self.directory(parent, make=make)
-        if len(self._fds) > 256:
+        if len(self._fds) > _KEPT_AT_MOST:
             self.forget()
-            parent_fd = self.directory(parent, make=make)
+        at, below = self._nearest(path)
+        if len(below) > _KEPT_AT_MOST:
+            allow_many_open_files()
+        fd = self._fds[at]
+        for name in below:
+            at = f"{at}/{name}" if at else name
+            fd = self._fds[at] = self._enter(fd, name, at, make=make)
+        return fd
+
+    def _nearest(self, path: str) -> tuple[str, list[str]]:
+        """The deepest directory on the way that is open, and the names from there on."""
+        below: list[str] = []
+        while path not in self._fds:
+            path, _, name = path.rpartition("/")
+            below.append(name)
+        return path, below[::-1]
+
+    def _enter(self, parent_fd: int, name: str, path: str, *, make: bool) -> int:
         if make:
             try:
                 os.mkdir(to_bytes(name), 0o700, dir_fd=parent_fd)
             except FileExistsError:
                 pass
         try:
-            fd = os.open(to_bytes(name), OPEN_DIRECTORY, dir_fd=parent_fd)
+            return os.open(to_bytes(name), OPEN_DIRECTORY, dir_fd=parent_fd)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENOTDIR):
                 raise RestoreError(
@@ -88,14 +116,25 @@ class SafeTree:
                     "Move it away first."
                 ) from error
             raise
-        self._fds[path] = fd
-        return fd
 
     def parent(self, path: str, *, make: bool = False) -> tuple[int, bytes]:
-        """Descriptor of the directory that holds C(path), and the bytes of its name there."""
+        """Descriptor of the directory that holds C(path), and the bytes of its name there.
+
+        Asking for another one may close it.
+        """
         check_relative(path)
         directory, _, name = path.rpartition("/")
         return self.directory(directory, make=make), to_bytes(name)
+
+    def link(self, existing: str, path: str) -> None:
+        """Make a hard link to an entry of the tree, and the directories it needs."""
+        parent_fd, source_name = self.parent(existing)
+        source_fd = os.dup(parent_fd)  # the way to the other one may close it
+        try:
+            target_fd, target_name = self.parent(path, make=True)
+            os.link(source_name, target_name, src_dir_fd=source_fd, dst_dir_fd=target_fd, follow_symlinks=False)
+        finally:
+            os.close(source_fd)
 
     def status(self, path: str) -> Optional[os.stat_result]:
         """C(lstat) of a path in the tree; None where nothing is.
