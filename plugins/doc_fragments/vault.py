@@ -18,6 +18,20 @@ options:
     type: path
 """
 
+    PROJECT = r"""
+options:
+  project:
+    description:
+      - V(latest) means the newest backup of this project.
+      - Needed where a vault holds backups of several and O(search_from) does not lead to one of them.
+    type: path
+  search_from:
+    description:
+      - A directory in the project, used where O(project) is left out.
+      - If there is a Git work tree around it, and backups of that, then it is the project.
+    type: path
+"""
+
     RUN = r"""
 options:
   lock_wait_seconds:

@@ -12,6 +12,7 @@ from typing import Any, Optional
 from . import catalog
 from .errors import CoraError, ProgramError, RestoreError, SettingsError
 from .names import printable
+from .project_meant import project_meant
 from .settings import (
     SCENARIOS,
     SERVICE_KINDS,
@@ -27,6 +28,7 @@ Spec = dict[str, Any]
 Params = Mapping[str, Any]
 
 VAULT_SPEC: Spec = {"vault": {"type": "path"}}
+PROJECT_SPEC: Spec = {"project": {"type": "path"}, "search_from": {"type": "path"}}
 RUN_SPEC: Spec = {"lock_wait_seconds": {"type": "float", "default": 0}, "progress_file": {"type": "path"}}
 SERVICES_SPEC: Spec = {
     "services": {
@@ -54,14 +56,13 @@ SERVICES_SPEC: Spec = {
 def snapshot_spec() -> Spec:
     """Options of the module C(snapshot)."""
     return {
-        "project": {"type": "path", "required": True},
-        "search_project": {"type": "bool", "default": False},
         "exclude": {"type": "list", "elements": "str"},
         "critical": {"type": "list", "elements": "str"},
         "logs": {"type": "list", "elements": "str"},
         "log_cap_bytes": {"type": "int"},
         "large_file_bytes": {"type": "int"},
         "seal": {"type": "str", "choices": ["required", "best_effort"]},
+        **PROJECT_SPEC,
         **VAULT_SPEC,
         **RUN_SPEC,
     }
@@ -71,11 +72,11 @@ def restore_spec() -> Spec:
     """Options of the module C(restore)."""
     return {
         "id": {"type": "str", "required": True},
-        "project": {"type": "path"},
         "target": {"type": "path"},
         "scenario": {"type": "str", "default": "plan", "choices": list(SCENARIOS)},
         "files": {"type": "list", "elements": "str", "default": []},
         "keep_setuid": {"type": "bool", "default": False},
+        **PROJECT_SPEC,
         **VAULT_SPEC,
         **SERVICES_SPEC,
         **RUN_SPEC,
@@ -87,6 +88,14 @@ def vault_of(params: Params) -> str:
     return str(params["vault"] or default_vault())
 
 
+def project_of(params: Params) -> Optional[str]:
+    """The project whose newest backup, or last restore, is meant; None where that does not matter.
+
+    :raises VaultError: when the vault cannot be read
+    """
+    return project_meant(vault_of(params), project=params["project"], search_from=params["search_from"])
+
+
 def snapshot_settings(params: Params) -> BackupSettings:
     """What C(snapshot) is asked to do; what was left out is the engine's default.
 
@@ -96,9 +105,8 @@ def snapshot_settings(params: Params) -> BackupSettings:
         name: tuple(params[name]) for name in ("exclude", "critical", "logs") if params[name] is not None
     }
     chosen.update({name: params[name] for name in ("log_cap_bytes", "large_file_bytes") if params[name] is not None})
-    project = str(params["project"])
     return BackupSettings(
-        project=find_project(project) if params["search_project"] else project,
+        project=params["project"] or find_project(params["search_from"]),
         vault=vault_of(params),
         seal=params["seal"] or default_seal(),
         lock_wait_seconds=params["lock_wait_seconds"],
@@ -134,7 +142,7 @@ def restore_request(params: Params, *, check: bool) -> RestoreRequest:
     :raises CoraError: when there is no such backup, or the options contradict each other
     """
     vault = vault_of(params)
-    backup_id = catalog.resolve_id(vault, params["id"], params["project"])
+    backup_id = catalog.resolve_id(vault, params["id"], project_of(params))
     if params["project"] and not params["target"]:
         _check_origin(vault, backup_id, params["project"])
     return RestoreRequest(

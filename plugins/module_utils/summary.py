@@ -151,6 +151,7 @@ def restore_summary(result: Result, *, check: bool) -> list[str]:
         head = f"Backup {result['id']} was restored to {printable(result['project'])} ({result['scenario']})."
     lines = [head, f"  files    {counts_text(counts)}"]
     lines += newer_work_lines(result)
+    lines += [f"  note     {printable(sentence)}" for sentence in result.get("recovered", ())]
     if not check and result.get("changed"):
         lines += _done_lines(result)
     lines += warning_lines(result.get("warnings", ()))
@@ -207,6 +208,7 @@ def undo_summary(result: Result, *, check: bool) -> list[str]:
     lines = [head]
     if result.get("counts"):
         lines.append(f"  files    {counts_text(result['counts'])}")
+    lines += [f"  note     {printable(sentence)}" for sentence in result.get("recovered", ())]
     if result.get("saved_at") and not check:
         lines.append(f"  saved    {printable(result['saved_at'])} holds what was there before the undo")
     lines += warning_lines(result.get("warnings", ()))

@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - cora.backup.attributes
   - cora.backup.attributes.info_module
   - cora.backup.vault
+  - cora.backup.vault.project
 attributes:
   check_mode:
     details:
@@ -28,9 +29,6 @@ options:
     description: V(latest), an id, or the beginning of exactly one.
     type: str
     default: latest
-  project:
-    description: V(latest) means the newest backup of this project. Needed where a vault holds those of several.
-    type: path
   quick:
     description: Compare C(SHA256SUMS.txt) only, and leave out the entries of the archive and the databases.
     type: bool
@@ -128,9 +126,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "id": {"type": "str", "default": "latest"},
-            "project": {"type": "path"},
             "quick": {"type": "bool", "default": False},
             "progress_file": {"type": "path"},
+            **argspec.PROJECT_SPEC,
             **argspec.VAULT_SPEC,
         },
         supports_check_mode=True,
@@ -141,7 +139,7 @@ def main() -> None:
         result = verify_backup(
             argspec.vault_of(params),
             params["id"],
-            project=params["project"],
+            project=argspec.project_of(params),
             quick=params["quick"],
             progress_file=params["progress_file"],
         )

@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - cora.backup.attributes
   - cora.backup.vault
+  - cora.backup.vault.project
   - cora.backup.vault.run
   - cora.backup.services
 attributes:
@@ -34,13 +35,10 @@ options:
     description: V(latest), an id, or the beginning of exactly one.
     type: str
     required: true
-  project:
-    description:
-      - V(latest) means the newest backup of this project. Needed where a vault holds those of several.
-      - Fails when O(id) names a backup of another project and O(target) does not say where that shall go.
-    type: path
   target:
-    description: Absolute path of the directory to restore to. Left out, where the backup was made of.
+    description:
+      - Absolute path of the directory to restore to. Left out, where the backup was made of.
+      - Needed when O(id) names a backup of another project than O(project).
     type: path
   scenario:
     description:

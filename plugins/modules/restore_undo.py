@@ -17,6 +17,7 @@ author:
 extends_documentation_fragment:
   - cora.backup.attributes
   - cora.backup.vault
+  - cora.backup.vault.project
   - cora.backup.vault.run
   - cora.backup.services
 attributes:
@@ -30,7 +31,9 @@ attributes:
       - The second run takes back the restore before, and fails when there is none.
 options:
   project:
-    description: Take back the last restore of this project. Left out, the last one of the vault.
+    description:
+      - Take back the last restore of this project.
+      - Left out, and where O(search_from) does not lead to one, the last restore of the vault.
     type: path
 seealso:
   - module: cora.backup.restore
@@ -81,7 +84,7 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(
         argument_spec={
-            "project": {"type": "path"},
+            **argspec.PROJECT_SPEC,
             **argspec.VAULT_SPEC,
             **argspec.SERVICES_SPEC,
             **argspec.RUN_SPEC,
@@ -93,7 +96,7 @@ def main() -> None:
     try:
         result = undo_last(
             argspec.vault_of(params),
-            project=params["project"],
+            project=argspec.project_of(params),
             check=module.check_mode,
             services=argspec.services_of(params),
             health_command=tuple(params["health_command"]),

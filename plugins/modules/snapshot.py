@@ -34,13 +34,11 @@ attributes:
       - Every run makes a new backup.
 options:
   project:
-    description: Absolute path of the directory to back up.
+    description: Absolute path of the directory to back up. Either this or O(search_from) is needed.
     type: path
-    required: true
-  search_project:
-    description: Back up the top of the Git work tree around O(project) instead of O(project) itself.
-    type: bool
-    default: false
+  search_from:
+    description: Back up the top of the Git work tree around this directory.
+    type: path
   exclude:
     description:
       - Patterns (C(gitignore) syntax, relative to the project) of what is left out and only counted.
@@ -178,7 +176,12 @@ from ansible_collections.cora.backup.plugins.module_utils.summary import backup_
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=argspec.snapshot_spec(), supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=argspec.snapshot_spec(),
+        required_one_of=[("project", "search_from")],
+        mutually_exclusive=[("project", "search_from")],
+        supports_check_mode=True,
+    )
     if find_spec("pathspec") is None:
         module.fail_json(msg=missing_required_lib("pathspec"), error="ImportError")
     argspec.stop_on_signals()

@@ -46,7 +46,7 @@ def test_snapshot_makes_a_backup_and_in_check_mode_none(run: Run, project: Path,
 
 def test_snapshot_finds_the_work_tree_around_a_directory(run: Run, project: Path, vault: Path) -> None:
     (project / ".git").mkdir()
-    result = run("snapshot", project=project / "src", search_project=True, vault=vault)
+    result = run("snapshot", search_from=project / "src", vault=vault)
     assert result["project"] == str(project)
 
 

@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Any
 
 from ansible_collections.cora.backup.plugins.module_utils import settings
-from ansible_collections.cora.backup.plugins.module_utils.errors import ProjectError
 
 from . import ROOT
 from .errors import UsageError
@@ -48,23 +47,22 @@ class Context:
         return _absolute(self.project_option) or _absolute(self._extra("cora_project"))
 
     @cached_property
-    def known_project(self) -> str | None:
-        """The project: named, or set in the inventory, or the Git work tree around the working directory."""
-        configured = self.named_project or self._configured("cora_project", "--project DIR")
-        if configured:
-            return configured
-        try:
-            return settings.find_project(_working_directory())
-        except ProjectError:
-            return None
+    def set_project(self) -> str | None:
+        """The project that this call names, or that the inventory sets."""
+        return self.named_project or self._configured("cora_project", "--project DIR")
 
     @property
     def project(self) -> str:
-        """:attr:`known_project`.
+        """The project to work on: named, or set, or the Git work tree around the working directory.
 
         :raises ProjectError: when there is none
         """
-        return self.known_project or settings.find_project(_working_directory())
+        return self.set_project or settings.find_project(self.working_directory)
+
+    @property
+    def working_directory(self) -> str:
+        """Where the person stands."""
+        return _working_directory()
 
     @cached_property
     def vault(self) -> str:

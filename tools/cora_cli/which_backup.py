@@ -15,15 +15,11 @@ def resolve(context: Context, text: str) -> str:
     """
     from ansible_collections.cora.backup.plugins.module_utils.catalog import LATEST, resolve_id
 
-    return resolve_id(context.vault, text, _project_meant(context) if text == LATEST else None)
+    return resolve_id(context.vault, text, project_at_hand(context) if text == LATEST else None)
 
 
-def _project_meant(context: Context) -> str | None:
-    from ansible_collections.cora.backup.plugins.module_utils.catalog import list_backups
+def project_at_hand(context: Context) -> str | None:
+    """The project that is named, or set, or stood in where the vault knows it; None: whatever the vault holds."""
+    from ansible_collections.cora.backup.plugins.module_utils.project_meant import project_meant
 
-    project = context.known_project
-    if project is None or context.named_project:
-        return project
-    # the vault of one project means that project, wherever one stands; that of several needs to be told
-    projects = {row["project"] for row in list_backups(context.vault)}
-    return project if project in projects or len(projects) > 1 else None
+    return project_meant(context.vault, project=context.set_project, search_from=context.working_directory)

@@ -12,6 +12,7 @@ from ..errors import DONE
 from ..playbook import run_playbook
 from ..registry import Verb
 from ..variables import Value
+from ..which_backup import project_at_hand
 
 
 def run(context: Context, _options: Namespace) -> int:
@@ -19,8 +20,9 @@ def run(context: Context, _options: Namespace) -> int:
     from ansible_collections.cora.backup.plugins.module_utils.summary import undo_summary
 
     variables: dict[str, Value] = {"cora_vault": context.vault}
-    if context.named_project:
-        variables["cora_project"] = context.named_project
+    project = project_at_hand(context)
+    if project:
+        variables["cora_project"] = project
     result = run_playbook(context, "undo", "cora.backup.restore_undo", variables)
     context.output.document(result)
     context.output.say(undo_summary(result, check=False))
