@@ -118,8 +118,8 @@ case ${1:-} in
     --destroy-inside) destroy_nodes; exit ;;
 esac
 
-# One run at a time: the nodes have fixed names.
-exec 9> "$logs/.lock"
+# One run at a time on a machine, from whatever checkout: the nodes have fixed names.
+exec 9> "${XDG_RUNTIME_DIR:-/run/lock}/cora-molecule.lock"
 flock --nonblock 9 || { echo "run.sh: another run is going on" >&2; exit 1; }
 keep=drop
 case ${1:-} in
