@@ -12,6 +12,8 @@ from __future__ import annotations
 import os
 import resource
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -38,6 +40,19 @@ class _Written:
     report: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class OpenedVault:
+    """A vault that this run holds.
+
+    :param recovered: sentences that say what killed runs had left
+    :param unsealable: why nothing can be made immutable there; None where it can
+    """
+
+    vault: Vault
+    recovered: list[str]
+    unsealable: Optional[str]
+
+
 def create_backup(settings: BackupSettings, *, check: bool = False) -> dict[str, Any]:
     """Make one complete, independent, sealed backup.
 
@@ -45,11 +60,32 @@ def create_backup(settings: BackupSettings, *, check: bool = False) -> dict[str,
     :returns: what was made, in JSON types
     :raises CoraError: when none could be made; then nothing is listed that was not there before
     """
-    started = time.monotonic()
-    _check_project(settings)
-    _check_vault_place(settings)
+    check_settings(settings)
     if check:
         return {"changed": True, "project": settings.project, "vault": settings.vault}
+    started = time.monotonic()
+    with open_vault(settings) as opened:
+        result = write_backup(settings, opened)
+        result["recovered"] = opened.recovered
+    result["duration_seconds"] = round(time.monotonic() - started, 3)
+    return result
+
+
+def check_settings(settings: BackupSettings) -> None:
+    """Whether this project can be kept in this vault at all.
+
+    :raises CoraError: when it cannot
+    """
+    _check_project(settings)
+    _check_vault_place(settings)
+
+
+@contextmanager
+def open_vault(settings: BackupSettings) -> Iterator[OpenedVault]:
+    """The vault, made where it is missing, locked, and put right after killed runs.
+
+    :raises CoraError: when it cannot be used, or cannot seal and has to
+    """
     _allow_many_open_files()
     vault = Vault(settings.vault)
     vault.prepare()
@@ -62,10 +98,7 @@ def create_backup(settings: BackupSettings, *, check: bool = False) -> dict[str,
                 "can, "
                 "or accept backups that root can delete (seal: best_effort)."
             )
-        result = _write_publish_seal(settings, vault, unsealable)
-    result["recovered"] = recovered
-    result["duration_seconds"] = round(time.monotonic() - started, 3)
-    return result
+        yield OpenedVault(vault, recovered, unsealable)
 
 
 def _check_project(settings: BackupSettings) -> None:
@@ -103,7 +136,13 @@ def _allow_many_open_files() -> None:
         )
 
 
-def _write_publish_seal(settings: BackupSettings, vault: Vault, unsealable: Optional[str]) -> dict[str, Any]:
+def write_backup(settings: BackupSettings, opened: OpenedVault) -> dict[str, Any]:
+    """Write, publish and seal one backup in a vault that is held.
+
+    :returns: what was made, in JSON types
+    :raises CoraError: when none could be made
+    """
+    vault = opened.vault
     git_warnings: list[str] = []
     repository = GitRepo.open(settings.project, git_warnings)
     backup_id = vault.new_id((repository.short_sha() if repository else None) or "nogit")
@@ -111,9 +150,10 @@ def _write_publish_seal(settings: BackupSettings, vault: Vault, unsealable: Opti
     durable.make_directories(staged)
     progress = Progress(settings.progress_file)
     try:
-        written = _write(settings, vault, backup_id, staged, repository, git_warnings, unsealable, progress)
+        written = _write(settings, vault, backup_id, staged, repository, git_warnings, opened.unsealable, progress)
         progress.start("seal")
-        path = vault.publish(staged, backup_id)
+        path = vault.path_of(backup_id)
+        vault.publish(staged, path)
     finally:
         progress.close()
         if os.path.lexists(staged):
@@ -144,13 +184,7 @@ def _write(
     taken.warnings += git_warnings
     document = report(settings, backup_id, taken, totals, unsealable, duration_seconds=time.monotonic() - started)
     layout.write_json(os.path.join(staged, layout.REPORT), document)
-    digests = {
-        path: layout.sha256_of_file(os.path.join(staged, path))
-        for path in layout.files_below(staged)
-        if path != layout.ARCHIVE
-    }
-    digests[layout.ARCHIVE] = totals.sha256
-    durable.write_file(os.path.join(staged, layout.SUMS), layout.encode_sums(digests))
+    layout.write_sums(staged, {layout.ARCHIVE: totals.sha256})
     durable.sync_files(staged)
     return _Written(taken, totals, document)
 

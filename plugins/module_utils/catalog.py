@@ -15,6 +15,7 @@ from .names import printable
 from .vault import Vault, id_time
 
 LATEST = "latest"
+NEWEST = "newest"
 
 
 def list_backups(vault: str) -> list[dict[str, Any]]:
@@ -65,19 +66,25 @@ def project_of(vault: str, backup_id: str) -> str:
 
     :raises IntegrityError: when its report is damaged
     """
-    return str(layout.read_report(Vault(vault).path_of(backup_id))["project"])
+    return str(layout.read_report(Vault(vault).find(backup_id))["project"])
 
 
 def resolve_id(vault: str, text: str, project: Optional[str] = None) -> str:
-    """The id that C(text) means: C(latest), an id, or the beginning of exactly one.
+    """The id that C(text) means: C(latest), C(newest), an id, or the beginning of exactly one.
 
-    :param project: C(latest) is then the newest of this project
+    C(latest) is the newest backup; C(newest) may be a checkpoint too. They differ on purpose: a checkpoint of a project
+    that a clean-up script has just emptied is the newest state, and hardly what a person wants back.
+
+    :param project: C(latest) and C(newest) are then of this project
     :raises NotFoundError: when none answers, or more than one does
     """
     ids = Vault(vault).ids()
     if not ids:
         raise NotFoundError(f"There is no backup in {printable(vault)}. Make the first one: cora backup now.")
     if text == LATEST:
+        return _latest(vault, ids, project)
+    ids = sorted(ids + Vault(vault).checkpoint_ids())
+    if text == NEWEST:
         return _latest(vault, ids, project)
     if text in ids:
         return text
@@ -106,6 +113,19 @@ def _latest(vault: str, ids: list[str], project: Optional[str]) -> str:
     raise NotFoundError(
         f"No backup in {printable(vault)} is of {printable(wanted)}. To restore another project's there, give its id."
     )
+
+
+def newest_of(vault: Vault, project: str) -> Optional[str]:
+    """Id of the newest backup of a project that later work can build on: not one that is known to be damaged."""
+    wanted = os.path.normpath(project)
+    for backup_id in reversed(vault.ids()):
+        try:
+            if project_of(vault.root, backup_id) != wanted:
+                continue
+        except IntegrityError:
+            return None
+        return None if vault.verified_note(backup_id).get("ok") is False else backup_id
+    return None
 
 
 def _only_project(vault: str, ids: list[str]) -> str:

@@ -63,6 +63,33 @@ def report(
     }
 
 
+def checkpoint_report(
+    settings: BackupSettings,
+    checkpoint_id: str,
+    taken: Taken,
+    totals: ArchiveTotals,
+    unsealable: Optional[str],
+    base: Mapping[str, Any],
+    deleted: int,
+) -> dict[str, Any]:
+    """REPORT.json of a checkpoint: that of a backup, and what it stands on.
+
+    :param base: REPORT.json of the backup it stands on
+    :param deleted: how many entries of the base are gone
+    """
+    document = report(settings, checkpoint_id, taken, totals, unsealable, duration_seconds=0.0)
+    document.update(
+        {
+            "kind": "checkpoint",
+            "base": base["id"],
+            "base_size_bytes": base["size_bytes"],
+            "base_stored_bytes": base["stored_bytes"],
+            "deleted": deleted,
+        }
+    )
+    return document
+
+
 def _settings(settings: BackupSettings) -> dict[str, Any]:
     return {
         "exclude": list(settings.exclude),

@@ -15,6 +15,7 @@ from .names import printable, to_bytes, to_text
 from .programs import redact
 
 _STATUS_SECONDS = 300.0
+_DIFF_BYTES = 5 * 1024 * 1024
 _ARGUMENT_BYTES = 100_000  # per call; the kernel's limit is a multiple of it
 
 
@@ -73,6 +74,17 @@ class GitRepo:
         found["remotes"] = "; ".join(f"{name} {redact(url)}" for name, url in self._remotes()) or "none"
         found["shallow"] = "yes" if self._line("rev-parse", "--is-shallow-repository") == "true" else "no"
         return {key: printable(value) for key, value in found.items()}
+
+    def diff(self) -> bytes:
+        """What differs from the checked-out commit, for people to read; cut where it gets long, empty before a commit.
+
+        :raises ProgramError: Git failed
+        """
+        if self._line("rev-parse", "--verify", "--quiet", "HEAD^{commit}") is None:
+            return b""
+        arguments = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD", "--", ".")
+        text = self._git.run(*arguments, settings=self._git.filter_overrides(), timeout_seconds=_STATUS_SECONDS).stdout
+        return text if len(text) <= _DIFF_BYTES else text[:_DIFF_BYTES] + b"\n[cut here]\n"
 
     def tracked_paths(self, paths: Iterable[str]) -> set[str]:
         """Those of C(paths) (relative to the project) that are files Git has in its index."""

@@ -18,15 +18,16 @@ from typing import Optional
 
 from . import durable
 from .archive_reader import ArchiveReader, Opened
-from .errors import CoraError, RestoreError
+from .errors import RestoreError
 from .extract import MetadataWriter, create
 from .index import Entry
 from .names import path_key, printable, to_bytes
+from .present import present_entries
 from .progress import Progress
 from .project_archiver import write_archive
 from .restore_record import RestoreRecord
 from .safe_tree import SafeTree
-from .scan import Found, kind_of
+from .scan import kind_of
 from .settings import BackupSettings
 from .source import Layer, Pick
 from .tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK, Member
@@ -163,14 +164,17 @@ class InPlaceChange:
             remove(tree, path)
         for member in reversed(self._directories):
             self._metadata.apply(tree.directory("" if member.path == "." else member.path), member)
-        for path in self._record.parents:
-            os.fsync(tree.directory(path))
+        touched = {_parent(entry.path) for entry, _ in self._staged} | {_parent(path) for path in self._removals}
+        for path in touched | {_parent(path) for path in self._record.made_directories}:
+            if tree.status(path or ".") is not None:
+                os.fsync(tree.directory(path))
 
     def _note_places(self, tree: SafeTree) -> None:
         """Write down where temporary files and new directories will be, before there is one."""
-        parents, made = set(), []
+        # what an interrupted change noted stays noted until it is put right
+        parents, made = set(self._record.parents), list(self._record.made_directories)
         for entry in (pick.entry for pick in self._picks):
-            path = entry.path if entry.kind == DIRECTORY else entry.path.rpartition("/")[0]
+            path = entry.path if entry.kind == DIRECTORY else _parent(entry.path)
             path = "" if path == "." else path
             parents.add(path)
             for directory in _with_parents(path):
@@ -232,6 +236,10 @@ def remove(tree: SafeTree, path: str) -> None:
             raise RestoreError(f"The directory {printable(path)} cannot be removed: {error.strerror}.") from error
 
 
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
 def _with_parents(path: str) -> Iterator[str]:
     parts = path.split("/") if path else []
     for count in range(1, len(parts) + 1):
@@ -245,7 +253,9 @@ def save_present(record: RestoreRecord, vault: str, paths: list[str]) -> None:
     """
     settings = BackupSettings(project=record.project, vault=vault, exclude=(), critical=(), logs=())
     with SafeTree(record.project) as tree:
-        taken, _ = write_archive(settings, record.directory, SAVED_ARCHIVE, Progress(None), _present(tree, paths))
+        taken, _ = write_archive(
+            settings, record.directory, SAVED_ARCHIVE, Progress(None), present_entries(tree, paths)
+        )
     if taken.incomplete:
         path, reason = (taken.notes.unreadable + [(path, "it changes all the time") for path in taken.unstable])[0]
         raise RestoreError(
@@ -253,18 +263,3 @@ def save_present(record: RestoreRecord, vault: str, paths: list[str]) -> None:
             "writes it."
         )
     durable.sync_files(record.directory)
-
-
-def _present(tree: SafeTree, paths: list[str]) -> Iterator[Found]:
-    for path in sorted(set(paths), key=path_key):
-        status = tree.status(path)
-        if status is None:
-            continue
-        kind = kind_of(status.st_mode)
-        if kind is None:
-            raise CoraError(f"{printable(path)} is a socket or a device now: remove it first.")
-        if path == ".":
-            yield Found(path, b".", tree.directory(""), kind, status)
-        else:
-            directory_fd, name = tree.parent(path)
-            yield Found(path, name, directory_fd, kind, status)

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import durable
@@ -25,6 +25,9 @@ REPORT = "REPORT.json"
 LARGE_FILES = "LARGE_FILES.txt"
 INDEX = "INDEX.jsonl.gz"
 ARCHIVE = "cora-full.tar.gz"
+CHANGES = "changes.tar.gz"
+DELETED = "deleted.txt"
+GIT_DIFF = "git.diff"
 CRITICAL_DIR = "critical"
 DATABASE_DIR = "db"
 BUNDLE = "git/unpushed.bundle"
@@ -65,10 +68,34 @@ def encode_sums(digests: Mapping[str, str]) -> bytes:
     """SHA256SUMS.txt as C(sha256sum) of coreutils writes it, names with a newline or backslash escaped as it does."""
     lines = []
     for path in sorted(digests, key=to_bytes):
-        raw = to_bytes(path)
-        escaped = raw.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
-        lines.append((b"\\" if escaped != raw else b"") + digests[path].encode() + b"  " + escaped + b"\n")
+        mark, name = escape_name(path)
+        lines.append(mark + digests[path].encode() + b"  " + name + b"\n")
     return b"".join(lines)
+
+
+def escape_name(path: str) -> tuple[bytes, bytes]:
+    """A name in one line, as coreutils writes it: where something was escaped, a backslash begins the line."""
+    raw = to_bytes(path)
+    escaped = raw.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    return (b"\\" if escaped != raw else b""), escaped
+
+
+def unescape_name(mark: bytes, name: bytes) -> str:
+    """The name that :func:`escape_name` was given."""
+    if mark:
+        name = re.sub(rb"\\(.)", lambda m: {b"n": b"\n", b"r": b"\r"}.get(m.group(1), m.group(1)), name)
+    return to_text(name)
+
+
+def encode_paths(paths: Iterable[str]) -> bytes:
+    """Paths, one a line, as C(deleted.txt) of a checkpoint has them."""
+    return b"".join(b"".join(escape_name(path)) + b"\n" for path in paths)
+
+
+def decode_paths(data: bytes) -> list[str]:
+    """The paths that :func:`encode_paths` was given."""
+    lines = data.split(b"\n")[:-1]
+    return [unescape_name(b"\\", line[1:]) if line[:1] == b"\\" else to_text(line) for line in lines]
 
 
 def decode_sums(data: bytes) -> dict[str, str]:
@@ -82,14 +109,22 @@ def decode_sums(data: bytes) -> dict[str, str]:
         match = _SUM_LINE.match(data, at)
         if match is None:
             raise IntegrityError(f"{SUMS} has a damaged line (byte {at}).")
-        name = match.group(3)
-        if match.group(1):
-            name = re.sub(rb"\\(.)", lambda m: {b"n": b"\n", b"r": b"\r"}.get(m.group(1), m.group(1)), name)
-        digests[to_text(name)] = match.group(2).decode()
+        digests[unescape_name(match.group(1), match.group(3))] = match.group(2).decode()
         at = match.end()
     if encode_sums(digests) != data:
         raise IntegrityError(f"{SUMS} is not as it was written.")
     return digests
+
+
+def write_sums(directory: str, known: Mapping[str, str]) -> None:
+    """Write SHA256SUMS.txt over all that stands in a directory.
+
+    :param known: digests that were computed while writing, so that large files are not read again
+    :raises VaultError: when it cannot be written
+    """
+    names = [name for name in files_below(directory) if name not in known]
+    digests = {name: sha256_of_file(os.path.join(directory, name)) for name in names}
+    durable.write_file(os.path.join(directory, SUMS), encode_sums({**digests, **known}))
 
 
 def read_sums(backup: str) -> dict[str, str]:

@@ -10,21 +10,21 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from . import layout
 from .catalog import project_of, resolve_id
 from .errors import CoraError, IntegrityError, RestoreError, SettingsError
 from .extract import MetadataWriter
-from .in_place import Change, discard
+from .in_place import Change
 from .names import printable
 from .progress import Progress
-from .restore_files import plan, put_back, restore_files, select
+from .restore_files import plan, restore_files, select
 from .restore_plan import PlanSummary, created_ns, has_same_content, plain_commands, plan_tree
-from .restore_record import ABANDONED, CHANGING, IN_PLACE, ROLLED_BACK, STAGING, SWAP, new_record, read_records
-from .restore_tree import build_tree, check_target, excluded_paths, swap_in, take_back
-from .safe_tree import SafeTree
+from .restore_record import IN_PLACE, ROLLED_BACK, STAGING, SWAP, new_record
+from .restore_recovery import recover_restores
+from .restore_tree import build_tree, check_target, excluded_paths, swap_in
+from .saved_state import SavedState, open_state
 from .services import ServiceControl
 from .settings import RestoreRequest
-from .source import Pick, Source, single
+from .source import Pick, Source
 from .vault import Vault
 from .verify import check_sums
 
@@ -34,10 +34,8 @@ class _Planned:
     """A request, resolved."""
 
     backup_id: str
-    directory: str
+    state: SavedState
     project: str
-    report: dict[str, Any]
-    source: Source
     picks: list[Pick]
     changes: list[Change]
     summary: PlanSummary
@@ -64,7 +62,7 @@ def run_restore(request: RestoreRequest) -> dict[str, Any]:
     started = time.monotonic()
     vault = Vault(request.vault)
     with vault.lock(request.lock_wait_seconds) if vault.exists() else _no_vault(request.vault):
-        recovered = recover_restores(vault)
+        recovered = recover_restores(vault, _target(request)).sentences
         planned = _plan(request)
         document = _plan_document(request, planned)
         if _changes_something(document) or not _is_identical(request, planned):
@@ -75,6 +73,12 @@ def run_restore(request: RestoreRequest) -> dict[str, Any]:
     document["rolled_back"] = False
     document["duration_seconds"] = round(time.monotonic() - started, 3)
     return document
+
+
+def _target(request: RestoreRequest) -> str:
+    if request.project:
+        return os.path.normpath(request.project)
+    return os.path.normpath(project_of(request.vault, resolve_id(request.vault, request.id_text)))
 
 
 def _no_vault(path: str) -> Any:
@@ -90,15 +94,14 @@ def _is_identical(request: RestoreRequest, planned: _Planned) -> bool:
 
     So before a full restore that would change nothing is called done, every file is read.
     """
-    return request.scenario != "full" or has_same_content(planned.source, planned.project)
+    return request.scenario != "full" or has_same_content(planned.state.source, planned.project)
 
 
 def _plan(request: RestoreRequest) -> _Planned:
     backup_id = resolve_id(request.vault, request.id_text, request.project)
-    directory = Vault(request.vault).path_of(backup_id)
-    report = layout.read_report(directory)
-    project = os.path.normpath(request.project or project_of(request.vault, backup_id))
-    source = single(directory)
+    state = open_state(Vault(request.vault), backup_id)
+    report, source = state.report, state.source
+    project = os.path.normpath(request.project or str(report["project"]))
     _verify(request, source)
     picks: list[Pick] = []
     changes: list[Change] = []
@@ -109,7 +112,7 @@ def _plan(request: RestoreRequest) -> _Planned:
         picks = select(source, request.files if request.scenario == "files" else report["critical"])
         changes = plan(project, picks, created_ns(backup_id))
         summary = PlanSummary(changes)
-    return _Planned(backup_id, directory, project, report, source, picks, changes, summary)
+    return _Planned(backup_id, state, project, picks, changes, summary)
 
 
 def _verify(request: RestoreRequest, source: Source) -> None:
@@ -137,14 +140,14 @@ def _plan_document(request: RestoreRequest, planned: _Planned) -> dict[str, Any]
     document.update(
         {
             "id": planned.backup_id,
-            "path": planned.directory,
+            "path": planned.state.directory,
             "project": planned.project,
             "scenario": request.scenario,
-            "created_at": planned.report["created_at"],
-            "commands": plain_commands(planned.directory, planned.project),
+            "created_at": planned.state.report["created_at"],
+            "commands": plain_commands(planned.state.source, planned.project),
             "diff": planned.summary.diff(),
             "warnings": _plan_warnings(request, planned),
-            "critical": [printable(path) for path in planned.report["critical"]],
+            "critical": [printable(path) for path in planned.state.report["critical"]],
         }
     )
     return document
@@ -152,14 +155,15 @@ def _plan_document(request: RestoreRequest, planned: _Planned) -> dict[str, Any]
 
 def _plan_warnings(request: RestoreRequest, planned: _Planned) -> list[str]:
     warnings = []
-    if planned.report["incomplete"]:
+    if planned.state.report["incomplete"]:
         warnings.append(
-            f"This backup is incomplete: {len(planned.report['unreadable'])} files could not be read when it was made."
+            f"This backup is incomplete: {len(planned.state.report['unreadable'])} files could not be read when it "
+            "was made."
         )
-    if request.scenario in ("plan", "full") and planned.report["cut_logs"]:
-        first = printable(planned.report["cut_logs"][0]["path"])
+    if request.scenario in ("plan", "full") and planned.state.report["cut_logs"]:
+        first = printable(planned.state.report["cut_logs"][0]["path"])
         warnings.append(
-            f"{len(planned.report['cut_logs'])} logs come back with their newest part only, the first is {first}."
+            f"{len(planned.state.report['cut_logs'])} logs come back with their newest part only, the first is {first}."
         )
     return warnings
 
@@ -182,15 +186,15 @@ def _restore(request: RestoreRequest, vault: Vault, planned: _Planned) -> dict[s
     progress = Progress(request.progress_file)
     progress.start(
         "extract",
-        files_total=sum(planned.report["entries"].values()) if full else len(planned.changes),
-        bytes_total=planned.report["size_bytes"] if full else None,
+        files_total=sum(planned.state.report["entries"].values()) if full else len(planned.changes),
+        bytes_total=planned.state.report["size_bytes"] if full else None,
     )
     try:
         if full:
-            build_tree(record, planned.source, metadata, progress)
-            databases = [database["path"] for database in planned.report["databases"]]
-            exclude = tuple(planned.report["settings"]["exclude"])
-            services = swap_in(record, control, lambda: excluded_paths(planned.project, exclude), databases)
+            build_tree(record, planned.state.source, metadata, progress)
+            record.databases = planned.state.databases
+            exclude = tuple(planned.state.report["settings"]["exclude"])
+            services = swap_in(record, control, lambda: excluded_paths(planned.project, exclude), record.databases)
         else:
             services = restore_files(record, request.vault, planned.picks, planned.changes, control, metadata)
     finally:
@@ -217,37 +221,7 @@ def _check_swap(request: RestoreRequest, planned: _Planned) -> None:
         raise RestoreError(
             f"{printable(planned.project)} is a link or no directory: move it away, or name its target with --project."
         )
-    check_target(planned.project, planned.report["stored_bytes"])
-
-
-def recover_restores(vault: Vault) -> list[str]:
-    """Put right what killed restores left. Needs the vault's lock.
-
-    :returns: sentences that say what was done
-    :raises CoraError: when one cannot be put right
-    """
-    done = []
-    for record in read_records(vault):
-        if record.state not in (STAGING, CHANGING):
-            continue
-        try:
-            if record.kind == SWAP:
-                take_back(record)
-            elif record.state == CHANGING:
-                put_back(record)
-            elif os.path.isdir(record.project):
-                with SafeTree(record.project) as tree:
-                    discard(record, tree)
-                record.write(ABANDONED)
-            else:
-                record.write(ABANDONED)
-        except OSError as error:
-            raise RestoreError(f"The interrupted restore {record.restore_id} cannot be taken back: {error}.") from error
-        done.append(
-            f"The restore {record.restore_id} of {printable(record.project)} had been interrupted: it was taken back. "
-            "Its services may still be stopped."
-        )
-    return done
+    check_target(planned.project, planned.state.stored_bytes)
 
 
 def describe_failure(error: CoraError) -> dict[str, Any]:

@@ -39,6 +39,11 @@ class Layer:
         """
         return (line for line in read_index(os.path.join(self.directory, layout.INDEX)) if isinstance(line, Entry))
 
+    def placed(self) -> Iterator[tuple[Entry, Layer]]:
+        """The same, each with this layer."""
+        for entry in self.entries():
+            yield entry, self
+
     def check_index(self) -> None:
         """Whether the index is the one that was written with the archive.
 
@@ -89,7 +94,7 @@ class Source:
         """
         merged: Iterable[tuple[Entry, Layer]] = ()
         for layer in self.layers:
-            merged = _overlay(merged, ((entry, layer) for entry in layer.entries()), self.deleted)
+            merged = _overlay(merged, layer.placed(), self.deleted)
         return iter(merged)
 
     def entries(self) -> Iterator[Entry]:

@@ -13,6 +13,7 @@ removed.
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
 import os
 import re
@@ -57,6 +58,7 @@ class Vault:
         self.staging = os.path.join(self.control, "staging")
         self.verified = os.path.join(self.control, "verified")
         self.restores = os.path.join(self.control, "restores")
+        self.progress = os.path.join(self.root, "progress")
         self._lock_path = os.path.join(self.control, "lock")
 
     def exists(self) -> bool:
@@ -66,6 +68,34 @@ class Vault:
     def path_of(self, backup_id: str) -> str:
         """Directory of a backup."""
         return os.path.join(self.root, backup_id)
+
+    def checkpoint_path(self, checkpoint_id: str) -> str:
+        """Directory of a checkpoint: C(progress/YYYY/MM/DD/HHMMSS-sha)."""
+        year, month, day = checkpoint_id[:4], checkpoint_id[4:6], checkpoint_id[6:8]
+        return os.path.join(self.progress, year, month, day, checkpoint_id[9:])
+
+    def find(self, state_id: str) -> str:
+        """Directory of a backup or checkpoint with this id."""
+        path = self.path_of(state_id)
+        return path if os.path.isdir(path) else self.checkpoint_path(state_id)
+
+    def checkpoint_ids(self) -> list[str]:
+        """Ids of all checkpoints, oldest first; an id is the date and time of the path, as that of a backup.
+
+        :raises VaultError: when the vault cannot be read
+        """
+        ids = []
+        try:
+            for path in glob.iglob(
+                os.path.join(glob.escape(self.progress), "[0-9]" * 4, "[0-9]" * 2, "[0-9]" * 2, "*")
+            ):
+                parts = path.split("/")
+                checkpoint_id = "".join(parts[-4:-1]) + "-" + parts[-1]
+                if ID_PATTERN.fullmatch(checkpoint_id):
+                    ids.append(checkpoint_id)
+        except OSError as error:
+            durable.fail(error, "read the checkpoints in", self.progress)
+        return sorted(ids)
 
     def ids(self) -> list[str]:
         """Ids of all backups, oldest first.
@@ -144,10 +174,11 @@ class Vault:
         for name in sorted(os.listdir(self.staging)):
             remove_unpublished(os.path.join(self.staging, name))
             done.append(f"Removed {printable(name)}, which an interrupted run had not finished.")
-        for backup_id in self.ids():
-            path = self.path_of(backup_id)
+        saved = [(backup_id, self.path_of(backup_id)) for backup_id in self.ids()]
+        saved += [(checkpoint_id, self.checkpoint_path(checkpoint_id)) for checkpoint_id in self.checkpoint_ids()]
+        for saved_id, path in saved:
             if not is_sealed(path) and _try_seal(path):
-                done.append(f"Sealed {backup_id}, which an interrupted or unprivileged run had left open.")
+                done.append(f"Sealed {saved_id}, which an interrupted or unprivileged run had left open.")
         return done
 
     def new_id(self, suffix: str) -> str:
@@ -157,23 +188,23 @@ class Vault:
         newest one, a second at a time.
         """
         now = datetime.now(timezone.utc).replace(microsecond=0)
-        ids = self.ids()
+        ids = sorted(self.ids() + self.checkpoint_ids())
         if ids:
             now = max(now, id_time(ids[-1]) + timedelta(seconds=1))
         return f"{now:{_ID_TIME}}-{suffix}"
 
-    def publish(self, staged: str, backup_id: str) -> str:
-        """Make a staged, fsynced directory a backup: rename, fsync the vault. Returns its path.
+    def publish(self, staged: str, path: str) -> None:
+        """Make a staged, fsynced directory a backup or a checkpoint: rename it to C(path), fsync its parent.
 
         :raises VaultError: when that fails
         """
-        path = self.path_of(backup_id)
+        parent = os.path.dirname(path)
+        durable.make_directories(parent)
         try:
             os.rename(staged, path)
         except OSError as error:
-            durable.fail(error, "move the finished backup into", self.root)
-        durable.sync_directory(self.root)
-        return path
+            durable.fail(error, "move what is finished into", parent)
+        durable.sync_directory(parent)
 
     def seal(self, path: str, policy: str) -> tuple[bool, str]:
         """Make a published backup immutable, and the vault append-only.

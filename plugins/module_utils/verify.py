@@ -19,6 +19,7 @@ from .inode_flags import unsealed_paths
 from .names import printable
 from .parallel import ordered_map
 from .progress import Progress
+from .saved_state import open_state
 from .sqlite_copy import check_integrity
 from .vault import Vault
 
@@ -48,13 +49,15 @@ def verify_backup(
     started = time.monotonic()
     backup_id = resolve_id(vault, id_text, project)
     keeper = Vault(vault)
-    path = keeper.path_of(backup_id)
+    path = keeper.find(backup_id)
     progress = Progress(progress_file)
     findings = _Findings()
     _check_sums(path, findings, progress)
     if not quick:
         _check_archive(path, findings, progress)
         _check_databases(path, findings)
+    if path != keeper.path_of(backup_id):
+        _check_base(keeper, backup_id, findings, progress)
     unsealed = unsealed_paths(path)
     progress.close()
     result: dict[str, Any] = {
@@ -111,6 +114,17 @@ def _check_sums(path: str, findings: _Findings, progress: Progress) -> None:
             findings.add(name, None, problem)
 
 
+def _check_base(keeper: Vault, checkpoint_id: str, findings: _Findings, progress: Progress) -> None:
+    """A checkpoint is worth what its base is worth."""
+    try:
+        base = open_state(keeper, checkpoint_id).source.layers[0].directory
+    except IntegrityError as error:
+        findings.add("base", None, str(error))
+        return
+    for damage in check_sums(base, progress):
+        findings.add(f"base/{damage['artifact']}", damage["path"], str(damage["problem"]))
+
+
 def _compare(path: str, name: str, digest: str) -> Optional[str]:
     target = os.path.join(path, name)
     if os.path.islink(target):
@@ -124,7 +138,8 @@ def _compare(path: str, name: str, digest: str) -> Optional[str]:
 def _check_archive(path: str, findings: _Findings, progress: Progress) -> None:
     progress.start("verify")
     try:
-        with ArchiveReader(path) as reader:
+        archive = layout.ARCHIVE if os.path.exists(os.path.join(path, layout.ARCHIVE)) else layout.CHANGES
+        with ArchiveReader(path, archive=archive) as reader:
             for group, problems in _check_groups(reader):
                 findings.entries += len(group.entries)
                 size = sum(entry.size_bytes for entry in group.entries)

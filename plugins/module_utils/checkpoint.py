@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checkpoints: what changed since the newest backup, saved in moments, a dozen times an hour.
+
+A checkpoint holds all that differs from its base, so that it restores with the base alone:
+base, then changes, minus deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import Any, Optional
+
+from . import durable, layout
+from .archive_writer import ArchiveTotals
+from .backup import OpenedVault, check_settings, open_vault, write_backup
+from .catalog import newest_of
+from .changes import ChangeFinder, Changes
+from .describe import checkpoint_report
+from .errors import ProgramError
+from .git_repo import GitRepo
+from .present import present_entries
+from .progress import Progress
+from .project_archiver import Taken, write_archive
+from .safe_tree import SafeTree
+from .saved_state import SavedState, open_state
+from .settings import BackupSettings
+from .vault import Vault, remove_unpublished
+
+#: A checkpoint that holds more than this part of its base is followed by a full backup.
+_FULL_FROM_PART = 0.25
+
+
+def save(settings: BackupSettings, *, check: bool = False) -> dict[str, Any]:
+    """Save what changed since the last run: nothing, a checkpoint, or (with no base, or much changed) a backup.
+
+    :param check: say what it would be, and save nothing
+    :returns: C(kind) is C(checkpoint), C(full) or None; the rest as of a backup
+    :raises CoraError: when it could not be saved
+    """
+    check_settings(settings)
+    started = time.monotonic()
+    if check:
+        vault = Vault(settings.vault)
+        state = _newest_state(vault, settings.project)
+        changes = ChangeFinder(settings, state.source).run() if state else None
+        return _outlook(settings, state, changes)
+    with open_vault(settings) as opened:
+        result = _save(settings, opened)
+        result["recovered"] = opened.recovered
+    result["duration_seconds"] = round(time.monotonic() - started, 3)
+    return result
+
+
+def _newest_state(vault: Vault, project: str) -> Optional[SavedState]:
+    """The newest backup of the project, or the newest checkpoint over that backup."""
+    base = newest_of(vault, project)
+    if base is None:
+        return None
+    for checkpoint_id in reversed(vault.checkpoint_ids()):
+        if checkpoint_id < base:
+            break
+        state = open_state(vault, checkpoint_id)
+        if state.report["base"] == base:
+            return state
+    return open_state(vault, base)
+
+
+def _outlook(settings: BackupSettings, state: Optional[SavedState], changes: Optional[Changes]) -> dict[str, Any]:
+    kind = "full" if changes is None or _needs_full(state) else "checkpoint" if changes.since_last else None
+    return {"changed": kind is not None, "kind": kind, "project": settings.project, "vault": settings.vault}
+
+
+def _needs_full(state: Optional[SavedState]) -> bool:
+    if state is None:
+        return True
+    return state.is_checkpoint and state.report["size_bytes"] > _FULL_FROM_PART * state.report["base_size_bytes"]
+
+
+def _save(settings: BackupSettings, opened: OpenedVault) -> dict[str, Any]:
+    state = _newest_state(opened.vault, settings.project)
+    if state is None:
+        return {"kind": "full", **write_backup(settings, opened)}
+    changes = ChangeFinder(settings, state.source).run()
+    if not changes.since_last:
+        return {
+            "changed": False,
+            "kind": None,
+            "id": state.state_id,
+            "path": state.directory,
+            "project": settings.project,
+            "vault": settings.vault,
+            "sealed": opened.unsealable is None,
+            "warnings": [],
+            "incomplete": False,
+        }
+    if _needs_full(state):
+        return {"kind": "full", **write_backup(settings, opened)}
+    return _write_checkpoint(settings, opened, state, changes)
+
+
+def _write_checkpoint(
+    settings: BackupSettings, opened: OpenedVault, state: SavedState, changes: Changes
+) -> dict[str, Any]:
+    vault = opened.vault
+    git_warnings: list[str] = []
+    repository = GitRepo.open(settings.project, git_warnings)
+    checkpoint_id = vault.new_id((repository.short_sha() if repository else None) or "nogit")
+    base_id = str(state.report["base"]) if state.is_checkpoint else state.state_id
+    staged = os.path.join(vault.staging, f"{checkpoint_id}-{os.getpid()}")
+    durable.make_directories(staged)
+    path = vault.checkpoint_path(checkpoint_id)
+    try:
+        taken, totals = _write_changes(settings, staged, changes)
+        if repository is not None:
+            _write_diff(repository, staged, git_warnings)
+        taken.warnings += git_warnings
+        taken.critical = changes.critical
+        base = layout.read_report(vault.path_of(base_id))
+        document = checkpoint_report(
+            settings, checkpoint_id, taken, totals, opened.unsealable, base, len(changes.deleted)
+        )
+        layout.write_json(os.path.join(staged, layout.REPORT), document)
+        layout.write_sums(staged, {layout.CHANGES: totals.sha256})
+        durable.sync_files(staged)
+        vault.publish(staged, path)
+    finally:
+        if os.path.lexists(staged):
+            remove_unpublished(staged)
+    sealed, seal_note = vault.seal(path, settings.seal)
+    return _result(settings, document, path, sealed, seal_note)
+
+
+def _write_changes(settings: BackupSettings, staged: str, changes: Changes) -> tuple[Taken, ArchiveTotals]:
+    progress = Progress(settings.progress_file)
+    progress.start("archive", files_total=len(changes.paths), bytes_total=changes.size_bytes)
+    with SafeTree(settings.project) as tree:
+        taken, totals = write_archive(settings, staged, layout.CHANGES, progress, present_entries(tree, changes.paths))
+    progress.close()
+    for name in (layout.DATABASE_DIR, layout.CRITICAL_DIR):
+        # the archive has the consistent copies; a checkpoint keeps no second, plain ones
+        if os.path.isdir(os.path.join(staged, name)):
+            shutil.rmtree(os.path.join(staged, name))
+    taken.notes.unreadable += changes.notes.unreadable
+    taken.notes.excluded_count, taken.notes.excluded = changes.notes.excluded_count, changes.notes.excluded
+    taken.notes.skipped += changes.notes.skipped
+    durable.write_file(os.path.join(staged, layout.DELETED), layout.encode_paths(changes.deleted))
+    return taken, totals
+
+
+def _write_diff(repository: GitRepo, staged: str, warnings: list[str]) -> None:
+    try:
+        durable.write_file(os.path.join(staged, layout.GIT_DIFF), repository.diff())
+    except ProgramError as error:
+        warnings.append(f"git.diff could not be written (the changes themselves are saved): {error}")
+
+
+def _result(
+    settings: BackupSettings, document: dict[str, Any], path: str, sealed: bool, seal_note: str
+) -> dict[str, Any]:
+    return {
+        "changed": True,
+        "kind": "checkpoint",
+        "id": document["id"],
+        "base": document["base"],
+        "path": path,
+        "project": settings.project,
+        "vault": settings.vault,
+        "sealed": sealed,
+        "seal_note": seal_note,
+        "files": document["files"],
+        "deleted": document["deleted"],
+        "size_bytes": document["size_bytes"],
+        "archive_bytes": document["archive_bytes"],
+        "warnings": document["warnings"] + ([seal_note] if seal_note else []),
+        "incomplete": document["incomplete"],
+    }
