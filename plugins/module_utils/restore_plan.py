@@ -130,9 +130,8 @@ def _origin(change: Change) -> str:
 
 
 def plain_commands(source: Source, project: str) -> dict[str, list[str]]:
-    """How a person restores each scenario with nothing but tar and cp."""
+    """How a person restores each scenario with nothing but a shell and tar; docs/restore-by-hand.md explains them."""
     target, new, old = shlex.quote(project), shlex.quote(project + ".new"), shlex.quote(project + ".old")
-    critical = shlex.quote(os.path.join(source.layers[0].directory, layout.CRITICAL_DIR))
     archives = [shlex.quote(os.path.join(layer.directory, layer.archive)) for layer in source.layers]
     keep = "tar --acls --xattrs --xattrs-include='*' --numeric-owner -xpzf"
     unpack = [f"{keep} {archive} -C {new}" for archive in archives]
@@ -140,7 +139,30 @@ def plain_commands(source: Source, project: str) -> dict[str, list[str]]:
         deleted = shlex.quote(os.path.join(source.layers[-1].directory, layout.DELETED))
         unpack.append(f'(cd {new} && while IFS= read -r path; do rm -rf -- "$path"; done < {deleted})')
     return {
-        "files": [f"{keep} {archives[-1]} -C {target} -- PATH"],
-        "critical": [f"cp -a {critical}/. {target}/"],
-        "full": [f"mkdir {new}", *unpack, f"mv {target} {old}", f"mv {new} {target}"],
+        "files": [
+            "# a database: first remove its -wal, -shm and -journal",
+            f"{keep} {archives[-1]} -C {target} -- PATH",
+        ],
+        "critical": _critical_commands(source.layers[0].directory, target),
+        "full": [
+            f"mkdir {new}",
+            *unpack,
+            f"mv {target} {old}",
+            f"mv {new} {target}",
+            f"# what backups leave out (.git and the like) is in {old}: move over what you need",
+        ],
     }
+
+
+def _critical_commands(directory: str, target: str) -> list[str]:
+    # not "cp -a critical/.": it gives the project's directories the owner and mode of those in the vault
+    critical, databases = (os.path.join(directory, part) for part in (layout.CRITICAL_DIR, layout.DATABASE_DIR))
+    commands = []
+    if os.path.isdir(databases):
+        names = "".join(f"%p{end}\\0" for end in SIDE_FILES)
+        find = f"(cd {shlex.quote(databases)} && find . -type f -printf '{names}')"
+        commands.append(f"{find} | (cd {target} && xargs -0 rm -f --)")
+    if os.path.isdir(critical):
+        find = f"(cd {shlex.quote(critical)} && find . -type f -print0 | tar -c --null -T -)"
+        commands.append(f"{find} | tar -xp -C {target}")
+    return commands
