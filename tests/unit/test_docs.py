@@ -97,7 +97,7 @@ def mentioned_commands() -> Iterator[tuple[str, str]]:
     """Every C(cora …) in code of the documentation, with the page."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        code = [block for kind, block in _BLOCK.findall(text) if kind in ("", "sh", "console")]
+        code = [re.sub("#.*", "", block) for kind, block in _BLOCK.findall(text) if kind in ("", "sh", "console")]
         for piece in [*code, *_CODE.findall(_BLOCK.sub("", text))]:
             for words in _COMMAND.findall(piece):
                 yield page.name, words.strip()
