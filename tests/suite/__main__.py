@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
+from .commands import interrupt_all
 from .outcome import Outcome
 from .stages import STAGES, Stage
 
@@ -48,8 +50,13 @@ def run_stages(stages: Sequence[Stage], *, fast: bool) -> Outcome:
     ):
         with ThreadPoolExecutor(lanes) as pool:
             running = {pool.submit(timed, stage, fast): stage for stage in group}
-            for future in as_completed(running):
-                total += report(running[future], future)
+            try:
+                for future in as_completed(running):
+                    total += report(running[future], future)
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                interrupt_all()
+                raise
     return total
 
 
@@ -76,4 +83,9 @@ def report(stage: Stage, future: Future[tuple[Outcome, float]]) -> Outcome:
     return outcome
 
 
-sys.exit(main(sys.argv[1:]))
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+try:
+    code = main(sys.argv[1:])
+except KeyboardInterrupt:
+    code = 130
+sys.exit(code)

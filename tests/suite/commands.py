@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ from pathlib import Path
 
 #: The repository.
 ROOT = Path(__file__).resolve().parents[2]
+
+_running: set[subprocess.Popen[bytes]] = set()
 
 
 def run(
@@ -35,16 +38,33 @@ def run(
         )
     except OSError as error:
         return 127, f"cannot run {argv[0]}: {error}\n"
+    _running.add(process)
     try:
-        output, _ = process.communicate(timeout=timeout_seconds)
+        output, _stderr = process.communicate(timeout=timeout_seconds)
+        return process.returncode, output.decode(errors="replace")
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-        return 124, f"{output.decode(errors='replace')}\nstopped after {timeout_seconds:.0f} s\n"
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    return process.returncode, output.decode(errors="replace")
+        return 124, f"{end(process).decode(errors='replace')}\nstopped after {timeout_seconds:.0f} s\n"
+    finally:
+        _running.discard(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> bytes:
+    """Stop a command and all it started; returns what it printed. Asked first: pytest then tells what it knows."""
+    for number, patience_seconds in ((signal.SIGINT, 20.0), (signal.SIGKILL, 20.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        try:
+            return process.communicate(timeout=patience_seconds)[0]
+        except subprocess.TimeoutExpired:
+            continue
+    return b""
+
+
+def interrupt_all() -> None:
+    """Ask every running command to end; whoever waits for it goes on."""
+    for process in list(_running):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
 
 
 def repository_files(*patterns: str) -> list[Path]:

@@ -52,7 +52,7 @@ def findings(output: str) -> str:
 
 def export_tree(tree: Path) -> None:
     """Copy the collection: what a build takes, and the settings of the sanity tests."""
-    left_out = yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"]
+    left_out = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["build_ignore"]
     for name in repository_files():
         is_setting = name.parts[:2] in (("tests", "config.yml"), ("tests", "sanity"))
         places = [str(name), *map(str, name.parents)]
@@ -68,7 +68,9 @@ def write_bootstrap(cache: Path) -> None:
     package = importlib.util.find_spec("ansible_test")
     if package is None or not package.submodule_search_locations:
         return
-    source = Path(package.submodule_search_locations[0], "_internal", "python_requirements.py").read_text()
+    source = Path(package.submodule_search_locations[0], "_internal", "python_requirements.py").read_text(
+        encoding="utf-8"
+    )
     cache.mkdir(parents=True, exist_ok=True)
     for version in re.findall(r"pip='([0-9.]+)'", source):
         (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(BOOTSTRAP)

@@ -63,7 +63,7 @@ def pytest(directory: str) -> Callable[[bool], Outcome]:
             ]
             if fast:
                 argv += ["-m", "not slow"]
-            code, output = run([*argv, directory], timeout_seconds=150 if fast else 1200)
+            code, output = run([*argv, directory], timeout_seconds=600 if fast else 1200)
             return from_junit(report, code, output)
 
     return work

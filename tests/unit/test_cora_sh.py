@@ -115,6 +115,7 @@ def test_works_through_a_link_and_by_its_older_name(ready: Path, tmp_path: Path)
     assert json.loads(cora(ready, "now", script="backup_cora.sh").stdout)["argv"] == ["backup", "now"]
 
 
+@pytest.mark.slow
 def test_a_killed_first_use_is_repaired(checkout: Path) -> None:
     process = start(checkout)
     until = time.monotonic() + 30
@@ -128,6 +129,7 @@ def test_a_killed_first_use_is_repaired(checkout: Path) -> None:
     assert len([path for path in (checkout / ".venv.d").iterdir() if path.is_dir()]) == 1
 
 
+@pytest.mark.slow
 def test_two_at_once_install_once(checkout: Path) -> None:
     processes = [start(checkout), start(checkout)]
     errors = [process.communicate(timeout=120)[1] for process in processes]

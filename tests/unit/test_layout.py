@@ -101,17 +101,17 @@ def test_ansible_finds_the_installed_modules(installed: Path) -> None:
 
 
 def test_every_module_is_in_the_action_group() -> None:
-    groups = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]
+    groups = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))["action_groups"]
     assert set(groups["all"]) == {Path(name).stem for name in names(ROOT / "plugins/modules")}
 
 
 def test_version_is_the_same_everywhere() -> None:
-    assert yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"] == version.VERSION
+    assert yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"] == version.VERSION
 
 
 def test_requirements_are_pinned() -> None:
     for name in ("requirements.txt", "requirements-dev.txt"):
-        for line in (ROOT / name).read_text().splitlines():
+        for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
             assert re.match(r"#|-r |[\w.-]+==[\w.]+(;|$)", line), f"{name}: {line}"
 
 
@@ -121,7 +121,7 @@ def test_requirements_are_pinned() -> None:
 def explained_settings() -> dict[str, Any]:
     """The commented-out defaults, the first of each name: what follows it are examples."""
     found: dict[str, Any] = {}
-    text = (ROOT / "inventory/group_vars/all.yml").read_text()
+    text = (ROOT / "inventory/group_vars/all.yml").read_text(encoding="utf-8")
     for block in re.findall(r"^# cora_\w+:.*\n(?:#   .*\n)*", text, flags=re.MULTILINE):
         for name, value in yaml.safe_load(re.sub(r"^# ", "", block, flags=re.MULTILINE)).items():
             found.setdefault(name, value)
@@ -131,7 +131,7 @@ def explained_settings() -> dict[str, Any]:
 def test_every_setting_is_explained() -> None:
     used: set[str] = set()
     for playbook in (ROOT / "playbooks").glob("*.yml"):
-        used.update(re.findall(r"\b(cora_\w+)", playbook.read_text()))
+        used.update(re.findall(r"\b(cora_\w+)", playbook.read_text(encoding="utf-8")))
     # What a run is asked to do, and what it answers, are not settings.
     assert set(explained_settings()) == used - {"cora_hosts", "cora_target", "cora_result"}
 
