@@ -28,7 +28,7 @@ def list_backups(vault: str) -> list[dict[str, Any]]:
 
 
 def _row(keeper: Vault, backup_id: str) -> dict[str, Any]:
-    path = keeper.path_of(backup_id)
+    path = keeper.find(backup_id)
     try:
         report = layout.read_report(path)
         problem = None
@@ -39,6 +39,7 @@ def _row(keeper: Vault, backup_id: str) -> dict[str, Any]:
         "id": backup_id,
         "created_at": f"{id_time(backup_id):%Y-%m-%dT%H:%M:%SZ}",
         "kind": report.get("kind", "full"),
+        "base": report.get("base"),
         "project": report.get("project"),
         "files": report.get("files"),
         "size_bytes": report.get("size_bytes"),
@@ -52,6 +53,21 @@ def _row(keeper: Vault, backup_id: str) -> dict[str, Any]:
         "problem": problem,
         "path": path,
     }
+
+
+def checkpoint_rows(vault: str) -> list[dict[str, Any]]:
+    """One row a checkpoint, newest first; the same keys as of a backup, and C(base) and C(deleted).
+
+    :raises VaultError: when the vault cannot be read
+    """
+    keeper = Vault(vault)
+    return [_checkpoint_row(keeper, checkpoint_id) for checkpoint_id in reversed(keeper.checkpoint_ids())]
+
+
+def _checkpoint_row(keeper: Vault, checkpoint_id: str) -> dict[str, Any]:
+    row = _row(keeper, checkpoint_id)
+    row["saved_at_seconds"] = id_time(checkpoint_id).timestamp()
+    return row
 
 
 def _sealed(path: str) -> bool:

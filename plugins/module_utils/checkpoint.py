@@ -34,9 +34,10 @@ from .vault import Vault, remove_unpublished
 _FULL_FROM_PART = 0.25
 
 
-def save(settings: BackupSettings, *, check: bool = False) -> dict[str, Any]:
+def save(settings: BackupSettings, *, prefer_full: bool = False, check: bool = False) -> dict[str, Any]:
     """Save what changed since the last run: nothing, a checkpoint, or (with no base, or much changed) a backup.
 
+    :param prefer_full: make a backup at once where much changed; else the run after such a checkpoint makes it
     :param check: say what it would be, and save nothing
     :returns: C(kind) is C(checkpoint), C(full) or None; the rest as of a backup
     :raises CoraError: when it could not be saved
@@ -47,9 +48,9 @@ def save(settings: BackupSettings, *, check: bool = False) -> dict[str, Any]:
         vault = Vault(settings.vault)
         state = _newest_state(vault, settings.project)
         changes = ChangeFinder(settings, state.source).run() if state else None
-        return _outlook(settings, state, changes)
+        return _outlook(settings, state, changes, prefer_full)
     with open_vault(settings) as opened:
-        result = _save(settings, opened)
+        result = _save(settings, opened, prefer_full)
         result["recovered"] = opened.recovered
     result["duration_seconds"] = round(time.monotonic() - started, 3)
     return result
@@ -69,23 +70,32 @@ def _newest_state(vault: Vault, project: str) -> Optional[SavedState]:
     return open_state(vault, base)
 
 
-def _outlook(settings: BackupSettings, state: Optional[SavedState], changes: Optional[Changes]) -> dict[str, Any]:
-    kind = "full" if changes is None or _needs_full(state) else "checkpoint" if changes.since_last else None
+def _outlook(
+    settings: BackupSettings, state: Optional[SavedState], changes: Optional[Changes], prefer_full: bool
+) -> dict[str, Any]:
+    kind = _kind(state, changes, prefer_full)
     return {"changed": kind is not None, "kind": kind, "project": settings.project, "vault": settings.vault}
 
 
-def _needs_full(state: Optional[SavedState]) -> bool:
-    if state is None:
-        return True
-    return state.is_checkpoint and state.report["size_bytes"] > _FULL_FROM_PART * state.report["base_size_bytes"]
-
-
-def _save(settings: BackupSettings, opened: OpenedVault) -> dict[str, Any]:
-    state = _newest_state(opened.vault, settings.project)
-    if state is None:
-        return {"kind": "full", **write_backup(settings, opened)}
-    changes = ChangeFinder(settings, state.source).run()
+def _kind(state: Optional[SavedState], changes: Optional[Changes], prefer_full: bool) -> Optional[str]:
+    if state is None or changes is None:
+        return "full"
     if not changes.since_last:
+        return None
+    base_bytes = state.report["base_size_bytes"] if state.is_checkpoint else state.report["size_bytes"]
+    saved_bytes = state.report["size_bytes"] if state.is_checkpoint else 0
+    if max(saved_bytes, changes.size_bytes if prefer_full else 0) > _FULL_FROM_PART * base_bytes:
+        return "full"
+    return "checkpoint"
+
+
+def _save(settings: BackupSettings, opened: OpenedVault, prefer_full: bool) -> dict[str, Any]:
+    state = _newest_state(opened.vault, settings.project)
+    changes = ChangeFinder(settings, state.source).run() if state else None
+    kind = _kind(state, changes, prefer_full)
+    if kind == "full" or state is None or changes is None:
+        return {"kind": "full", **write_backup(settings, opened)}
+    if kind is None:
         return {
             "changed": False,
             "kind": None,
@@ -97,8 +107,6 @@ def _save(settings: BackupSettings, opened: OpenedVault) -> dict[str, Any]:
             "warnings": [],
             "incomplete": False,
         }
-    if _needs_full(state):
-        return {"kind": "full", **write_backup(settings, opened)}
     return _write_checkpoint(settings, opened, state, changes)
 
 
