@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
@@ -70,7 +71,15 @@ def run(context: Context, options: Namespace) -> int:
     context.output.say(restore_summary(result, check=False))
     if result["changed"]:
         context.output.say(f"Take it back with: {context.command('undo')}")
+        _hint_at_old_tree(context, result)
     return DONE
+
+
+def _hint_at_old_tree(context: Context, result: dict[str, Any]) -> None:
+    # a shell stays in the directory it was in, which now bears another name
+    saved_at = result.get("saved_at")
+    if result["scenario"] == "full" and saved_at and f"{context.working_directory}/".startswith(f"{saved_at}/"):
+        context.output.note(f"Your shell stands in the old tree now: cd {shlex.quote(result['project'])}")
 
 
 def _scenario(options: Namespace) -> str:
