@@ -17,12 +17,12 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Callable
+from dataclasses import dataclass
+from typing import Callable, NamedTuple
 
 from .durable import VaultFile
 from .gzip_frames import compress
-from .index import Entry, Frame, IndexWriter, encode_line
+from .index import Entry, Frame, IndexWriter, encode_entry
 from .parallel import cores
 from .source_files import StreamedFile
 from .tar_format import END_OF_ARCHIVE, FILE, Member, encode_member, padding
@@ -33,8 +33,7 @@ IN_MEMORY_BYTES = 16 * 1024 * 1024
 _PENDING_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """An entry on its way into the archive.
 
     :param member: its tar header; C(size_bytes) is the length of C(data)
@@ -79,7 +78,7 @@ def _build_shared(number: int, items: list[Item]) -> _Built:
     for item in items:
         header = encode_member(item.member)
         digest = hashlib.sha256(item.data).hexdigest() if item.member.kind == FILE else None
-        lines.append(encode_line(replace(item.entry, frame=number, at=at, sha256=digest).to_json()))
+        lines.append(encode_entry(item.entry._replace(frame=number, at=at, sha256=digest)))
         fill = padding(len(item.data))
         parts += (header, item.data, fill)
         at += len(header) + len(item.data) + len(fill)
@@ -90,7 +89,7 @@ def _build_own(number: int, item: Item) -> _Built:
     data = encode_member(item.member) + item.data + padding(len(item.data))
     frames = [_pack(data[at : at + OWN_FRAME_BYTES]) for at in range(0, len(data), OWN_FRAME_BYTES)]
     digest = hashlib.sha256(item.data).hexdigest()
-    return _Built(frames, [encode_line(replace(item.entry, frame=number, frames=len(frames), sha256=digest).to_json())])
+    return _Built(frames, [encode_entry(item.entry._replace(frame=number, frames=len(frames), sha256=digest))])
 
 
 def _build_part(data: bytes) -> _Built:
@@ -158,8 +157,8 @@ class ArchiveWriter:
             return False
         for frame in frames:
             self._index.add_frame(frame)
-        entry = replace(item.entry, frame=mark[2], frames=len(frames), sha256=source.sha256())
-        self._index.add_entry_lines([encode_line(entry.to_json())])
+        entry = item.entry._replace(frame=mark[2], frames=len(frames), sha256=source.sha256())
+        self._index.add_entry_lines([encode_entry(entry)])
         return True
 
     def finish(self) -> ArchiveTotals:

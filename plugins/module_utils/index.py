@@ -19,8 +19,8 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Optional, Union
+from json.encoder import encode_basestring_ascii as _quoted
+from typing import Any, NamedTuple, Optional, Union
 
 from .durable import VaultFile
 from .errors import IntegrityError
@@ -29,10 +29,10 @@ from .gzip_frames import compress
 FORMAT = "cora-index"
 VERSION = 1
 _BUFFER_BYTES = 1024 * 1024
+_READ_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """One gzip member of the archive.
 
     :param number: counted from 0
@@ -59,8 +59,7 @@ class Frame:
         }
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry of the archive, as the index has it.
 
     :param size_bytes: of the file as a restore writes it
@@ -92,51 +91,60 @@ class Entry:
     database: bool = False
     cut_bytes: int = 0
 
-    def to_json(self) -> dict[str, Any]:
-        """The line of this entry; what says nothing is left out."""
-        line: dict[str, Any] = {
-            "path": self.path,
-            "type": self.kind,
-            "size": self.size_bytes,
-            "mode": f"{self.mode:04o}",
-            "uid": self.uid,
-            "gid": self.gid,
-            "mtime_ns": self.mtime_ns,
-            "frame": self.frame,
-            "at": self.at,
-        }
-        if self.frames > 1:
-            line["frames"] = self.frames
-        for key in ("sha256", "link", "source", "wal", "database", "cut_bytes"):
-            if getattr(self, key):
-                line[key] = getattr(self, key)
-        return line
+
+def encode_entry(entry: Entry) -> str:
+    """The line of an entry, ASCII only; what says nothing is left out.
+
+    Formatted by hand: it is done once a file, and C(json.dumps) of a dictionary takes four times as long.
+    """
+    parts = [
+        f'{{"path":{_quoted(entry.path)},"type":"{entry.kind}","size":{entry.size_bytes},"mode":"{entry.mode:04o}",'
+        f'"uid":{entry.uid},"gid":{entry.gid},"mtime_ns":{entry.mtime_ns},"frame":{entry.frame},"at":{entry.at}'
+    ]
+    if entry.frames > 1:
+        parts.append(f',"frames":{entry.frames}')
+    if entry.sha256:
+        parts.append(f',"sha256":"{entry.sha256}"')
+    if entry.link:
+        parts.append(f',"link":{_quoted(entry.link)}')
+    if entry.source:
+        size, ctime_ns, inode = entry.source
+        parts.append(f',"source":[{size},{ctime_ns},{inode}]')
+    if entry.wal:
+        parts.append(f',"wal":[{entry.wal[0]},{entry.wal[1]}]')
+    if entry.database:
+        parts.append(',"database":true')
+    if entry.cut_bytes:
+        parts.append(f',"cut_bytes":{entry.cut_bytes}')
+    parts.append("}\n")
+    return "".join(parts)
 
 
-def encode_line(line: dict[str, Any]) -> str:
-    """One line of the index, ASCII only."""
+def _encode_line(line: dict[str, Any]) -> str:
     return json.dumps(line, separators=(",", ":")) + "\n"
 
 
 def _entry_from_json(line: dict[str, Any]) -> Entry:
-    source, wal = line.get("source"), line.get("wal")
+    get = line.get
+    source, wal = get("source"), get("wal")
+    # by position: the names cost as much again as the entry
     return Entry(
-        path=line["path"],
-        kind=line["type"],
-        size_bytes=line["size"],
-        mode=int(line["mode"], 8),
-        uid=line["uid"],
-        gid=line["gid"],
-        mtime_ns=line["mtime_ns"],
-        frame=line["frame"],
-        at=line["at"],
-        frames=line.get("frames", 1),
-        sha256=line.get("sha256"),
-        link=line.get("link", ""),
-        source=(source[0], source[1], source[2]) if source else None,
-        wal=(wal[0], wal[1]) if wal else None,
-        database=line.get("database", False),
-        cut_bytes=line.get("cut_bytes", 0),
+        line["path"],
+        line["type"],
+        line["size"],
+        int(line["mode"], 8),
+        line["uid"],
+        line["gid"],
+        line["mtime_ns"],
+        line["frame"],
+        line["at"],
+        get("frames", 1),
+        get("sha256"),
+        get("link", ""),
+        (source[0], source[1], source[2]) if source else None,
+        (wal[0], wal[1]) if wal else None,
+        get("database", False),
+        get("cut_bytes", 0),
     )
 
 
@@ -148,21 +156,21 @@ class IndexWriter:
         self._lines: list[str] = []
         self._buffered = 0
         self._entries = self._frames = 0
-        self._add(encode_line({"format": FORMAT, "version": VERSION}))
+        self._add(_encode_line({"format": FORMAT, "version": VERSION}))
 
     def add_frame(self, frame: Frame) -> None:
         """Write the line of a frame."""
         self._frames += 1
-        self._add(encode_line(frame.to_json()))
+        self._add(_encode_line(frame.to_json()))
 
     def add_entry_lines(self, lines: list[str]) -> None:
-        """Write lines that :func:`encode_line` made of entries."""
+        """Write lines that :func:`encode_entry` made of entries."""
         self._entries += len(lines)
         self._add("".join(lines))
 
     def finish(self) -> None:
         """Write the end line; closing the file is the caller's."""
-        self._add(encode_line({"end": True, "entries": self._entries, "frames": self._frames}))
+        self._add(_encode_line({"end": True, "entries": self._entries, "frames": self._frames}))
         self._write()
 
     def _add(self, text: str) -> None:
@@ -207,10 +215,11 @@ def read_index(path: str) -> Iterator[Union[Frame, Entry]]:
 def _json_lines(path: str) -> Iterator[dict[str, Any]]:
     try:
         with gzip.open(path, "rb") as stream:
-            for raw in stream:
-                line = json.loads(raw)
-                if not isinstance(line, dict):
+            while raw := stream.readlines(_READ_BYTES):
+                # one call for many lines takes a third of the time of a call a line
+                lines = json.loads(b"[" + b",".join(raw) + b"]")
+                if len(lines) != len(raw) or not all(isinstance(line, dict) for line in lines):
                     raise IntegrityError(f"{path} has a damaged line.")
-                yield line
+                yield from lines
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise IntegrityError(f"{path} cannot be read: {error}") from error

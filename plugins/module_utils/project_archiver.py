@@ -27,11 +27,14 @@ from .scan import Found, ScanNotes, read_link, walk
 from .settings import CRITICAL_LIMIT_BYTES, BackupSettings
 from .source_files import (
     ATTEMPTS,
+    Snapshot,
     StreamedFile,
     UnreadableError,
     data_segments,
     log_start,
+    may_have_holes,
     open_source,
+    read_at_once,
     read_whole,
     read_xattrs,
     settled_identity,
@@ -120,28 +123,29 @@ def _item(
     cut_bytes: int = 0,
 ) -> Item:
     mode = stat.S_IMODE(status.st_mode)
+    # by position: this runs once a file, and naming the fields takes longer than making the two
     member = Member(
-        path=found.path,
-        kind=kind,
-        mode=mode,
-        uid=status.st_uid,
-        gid=status.st_gid,
-        uname=_user(status.st_uid),
-        gname=_group(status.st_gid),
-        size_bytes=stored_bytes,
-        mtime_ns=status.st_mtime_ns,
-        link=link,
-        xattrs=xattrs or {},
-        sparse_size_bytes=size_bytes if sparse else None,
+        found.path,
+        kind,
+        mode,
+        status.st_uid,
+        status.st_gid,
+        _user(status.st_uid),
+        _group(status.st_gid),
+        stored_bytes,
+        status.st_mtime_ns,
+        link,
+        xattrs or {},
+        size_bytes if sparse else None,
     )
     entry = Entry(
-        path=found.path,
-        kind=kind,
-        size_bytes=size_bytes,
-        mode=mode,
-        uid=status.st_uid,
-        gid=status.st_gid,
-        mtime_ns=status.st_mtime_ns,
+        found.path,
+        kind,
+        size_bytes,
+        mode,
+        status.st_uid,
+        status.st_gid,
+        status.st_mtime_ns,
         frame=0,
         at=0,
         link=link,
@@ -237,16 +241,33 @@ class ProjectArchiver:
         return any(path.endswith(end) and path[: -len(end)] in self._database_paths for end in _SIDE_FILES)
 
     def _take_content(self, found: Found) -> None:
+        if found.status.st_size <= IN_MEMORY_BYTES and not may_have_holes(found.status):
+            snapshot = read_at_once(found)
+            if snapshot is not None and not is_sqlite(snapshot.data) and not self._is_long_log(found):
+                self._warn_of_odd_name(found, snapshot.status)
+                self._add_snapshot(found, snapshot, critical=self._critical.matches(found.path))
+                return
+        self._take_closely(found)
+
+    def _is_long_log(self, found: Found) -> bool:
+        return found.status.st_size > self._settings.log_cap_bytes and self._logs.matches(found.path)
+
+    def _warn_of_odd_name(self, found: Found, status: os.stat_result) -> None:
+        if status.st_size and found.path.endswith(_DATABASE_NAMES):
+            self._warn(
+                found, "is named like a database but is none that SQLite knows (encrypted?): kept as a plain file"
+            )
+
+    def _take_closely(self, found: Found) -> None:
+        """Take what is large, a database, a log to be cut, or changing just now."""
         fd = open_source(found)
         try:
             status = os.fstat(fd)
             if is_sqlite(os.pread(fd, _SQLITE_HEADER_BYTES, 0)):
                 if self._take_database(found, _Original(status, read_xattrs(fd), wal_identity(found))):
                     return
-            elif status.st_size and found.path.endswith(_DATABASE_NAMES):
-                self._warn(
-                    found, "is named like a database but is none that SQLite knows (encrypted?): kept as a plain file"
-                )
+            else:
+                self._warn_of_odd_name(found, status)
             critical = self._critical.matches(found.path)
             is_log = not critical and self._logs.matches(found.path)
             start = log_start(fd, status.st_size, self._settings.log_cap_bytes) if is_log else 0
@@ -256,14 +277,14 @@ class ProjectArchiver:
         finally:
             os.close(fd)
         if in_memory:
-            self._take_in_memory(found, start=start, growing=is_log, critical=critical)
+            snapshot = read_whole(found, start=start, growing=is_log)
+            self._add_snapshot(found, snapshot, start=start, critical=critical)
         elif critical and self._may_be_critical(found, status.st_size):
             self._take_large_critical(found)
         else:
             self._take_streamed(found, found, start=start, growing=is_log)
 
-    def _take_in_memory(self, found: Found, *, start: int, growing: bool, critical: bool) -> None:
-        snapshot = read_whole(found, start=start, growing=growing)
+    def _add_snapshot(self, found: Found, snapshot: Snapshot, *, start: int = 0, critical: bool) -> None:
         size = len(snapshot.data)
         item = _item(
             found,

@@ -10,7 +10,8 @@ import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Optional
+from operator import itemgetter
+from typing import NamedTuple, Optional
 
 from .errors import ProjectError
 from .names import printable, to_text
@@ -18,15 +19,14 @@ from .patterns import PathFilter
 from .tar_format import DIRECTORY, FIFO, FILE, SYMLINK
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_CACHE_TAG = "CACHEDIR.TAG"
+_CACHE_TAG = b"CACHEDIR.TAG"
 #: https://bford.info/cachedir/
 _CACHE_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 _LISTED_AT_MOST = 1000
 _NAMES_ARE_UTF8 = sys.getfilesystemencoding().lower() == "utf-8"
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """Something in the project.
 
     :param path: relative to the project; C(.) for the project itself
@@ -78,7 +78,7 @@ def kind_of(mode: int) -> Optional[str]:
 class _Level:
     fd: int
     path: str
-    entries: list[os.DirEntry[str]]
+    entries: list[tuple[bytes, os.DirEntry[str]]]
 
 
 def walk(project: str, exclude: PathFilter, notes: ScanNotes, *, vault: Optional[str] = None) -> Iterator[Found]:
@@ -100,7 +100,7 @@ def walk(project: str, exclude: PathFilter, notes: ScanNotes, *, vault: Optional
             if not level.entries:
                 os.close(stack.pop().fd)
                 continue
-            found = _inspect(level, level.entries.pop(), exclude, notes)
+            found = _inspect(level, *level.entries.pop(), exclude, notes)
             if found is None:
                 continue
             if found.kind != DIRECTORY:
@@ -124,13 +124,14 @@ def _identity(path: Optional[str]) -> Optional[tuple[int, int]]:
     return status.st_dev, status.st_ino
 
 
-def _listing(fd: int) -> list[os.DirEntry[str]]:
+def _listing(fd: int) -> list[tuple[bytes, os.DirEntry[str]]]:
     with os.scandir(fd) as entries:
-        return sorted(entries, key=lambda entry: os.fsencode(entry.name), reverse=True)
+        return sorted([(os.fsencode(entry.name), entry) for entry in entries], key=itemgetter(0), reverse=True)
 
 
-def _inspect(level: _Level, entry: os.DirEntry[str], exclude: PathFilter, notes: ScanNotes) -> Optional[Found]:
-    name = os.fsencode(entry.name)
+def _inspect(
+    level: _Level, name: bytes, entry: os.DirEntry[str], exclude: PathFilter, notes: ScanNotes
+) -> Optional[Found]:
     text = entry.name if _NAMES_ARE_UTF8 else to_text(name)
     path = f"{level.path}/{text}" if level.path else text
     try:
@@ -158,7 +159,7 @@ def _enter(found: Found, notes: ScanNotes) -> Optional[_Level]:
         return None
     try:
         entries = _listing(fd)
-        tagged = any(entry.name == _CACHE_TAG for entry in entries) and _is_cache(fd)
+        tagged = any(name == _CACHE_TAG for name, _ in entries) and _is_cache(fd)
     except OSError as error:
         notes.unreadable.append((found.path, error.strerror or "cannot be read"))
         os.close(fd)
