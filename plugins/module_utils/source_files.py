@@ -286,5 +286,7 @@ def log_start(fd: int, size_bytes: int, cap_bytes: int) -> int:
     if size_bytes <= cap_bytes:
         return 0
     start = size_bytes - cap_bytes
-    newline = os.pread(fd, min(_CHUNK_BYTES, cap_bytes), start).find(b"\n")
-    return start + newline + 1 if newline >= 0 else start
+    # the byte before may end a line: then one begins right here
+    newline = os.pread(fd, min(_CHUNK_BYTES, cap_bytes) + 1, start - 1).find(b"\n")
+    is_near = newline >= 0 and start + newline < size_bytes
+    return start + newline if is_near else start
