@@ -71,7 +71,7 @@ def _compile(pattern_class: Any, pattern: str) -> tuple[bool, str]:
         regex, include = pattern_class.pattern_to_regex(pattern)
     except ValueError as error:
         raise SettingsError(f"The pattern {pattern!r} is not valid gitignore syntax: {error}") from error
-    if regex is None or include is None:
+    if regex is None or include is None or not pattern.removeprefix("!").strip(" /"):
         # pathspec lets such a pattern mean nothing; a person who wrote it meant something
         raise SettingsError(f"The pattern {pattern!r} is not valid gitignore syntax.")
     regex = re.sub(r"\(\?P<\w+>", "(?:", regex)  # named groups may not repeat in one expression
