@@ -247,7 +247,9 @@ def _random_name(generator: random.Random) -> bytes:
 
 
 def _random_file(path: bytes, generator: random.Random, *, sparse: bool) -> None:
-    size = generator.choice((0, 1, 100, 511, 512, 513, 5000, 70000, MIB - 1536, MIB, MIB + 1, generator.randrange(2 * MIB)))
+    size = generator.choice(
+        (0, 1, 100, 511, 512, 513, 5000, 70000, MIB - 1536, MIB, MIB + 1, generator.randrange(2 * MIB))
+    )
     if not sparse:
         fill(path, size, seed=generator.randrange(1, 2**32))
         return

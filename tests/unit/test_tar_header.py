@@ -109,7 +109,9 @@ def test_header_of_another_dialect_is_damage() -> None:
 
 
 def test_every_flipped_byte_of_a_header_is_seen_or_means_nothing() -> None:
-    member = Member("some/file", "file", 0o644, 1, 2, "daemon", "bin", 77, 1_600_000_000_123_456_789, xattrs={"user.a": b"b"})
+    member = Member(
+        "some/file", "file", 0o644, 1, 2, "daemon", "bin", 77, 1_600_000_000_123_456_789, xattrs={"user.a": b"b"}
+    )
     header = encode_member(member)
     for at in range(len(header)):
         damaged = bytearray(header)
@@ -121,12 +123,16 @@ def test_every_flipped_byte_of_a_header_is_seen_or_means_nothing() -> None:
         assert found != member or at in range(512, len(header) - 512) or damaged[at] in b" \0", at
 
 
-@pytest.mark.parametrize("text", ["user::rw-,user:5:r--,group::r--,mask::rw-,other::---", "user::rwx,group::--x,other::-w-"])
+@pytest.mark.parametrize(
+    "text", ["user::rw-,user:5:r--,group::r--,mask::rw-,other::---", "user::rwx,group::--x,other::-w-"]
+)
 def test_acl_text_goes_there_and_back(text: str) -> None:
     assert acl_to_text(acl_from_text(text)) == text
 
 
-@pytest.mark.parametrize("raw", [b"", b"\2\0\0", b"\3\0\0\0", b"\2\0\0\0" + b"\1\0\7\0", b"\2\0\0\0" + b"\7\0\7\0\0\0\0\0"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"\2\0\0", b"\3\0\0\0", b"\2\0\0\0" + b"\1\0\7\0", b"\2\0\0\0" + b"\7\0\7\0\0\0\0\0"]
+)
 def test_acl_of_unknown_form_is_refused_and_kept_as_it_is(raw: bytes) -> None:
     with pytest.raises(ValueError, match="ACL"):
         acl_to_text(raw)
