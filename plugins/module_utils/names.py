@@ -10,6 +10,7 @@ is read back the same under another.
 
 from __future__ import annotations
 
+import os
 import re
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -43,3 +44,12 @@ def _escape(match: re.Match[str]) -> str:
 def path_key(path: str) -> list[bytes]:
     """Sort key of the order in which a tree is walked: a directory, then what is in it, names by their bytes."""
     return to_bytes(path).split(b"/")
+
+
+def free_name(path: str) -> str:
+    """C(path), or with a number behind it where that name is taken."""
+    name, number = path, 1
+    while os.path.lexists(name):
+        number += 1
+        name = f"{path}-{number}"
+    return name

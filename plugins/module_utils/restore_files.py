@@ -8,12 +8,14 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 
+from . import durable
 from .errors import NotFoundError
 from .extract import MetadataWriter
 from .in_place import SAVED_ARCHIVE, SIDE_FILES, Change, InPlaceChange, compare, discard, save_present
-from .names import printable
-from .restore_record import CHANGING, DONE, ROLLED_BACK, RestoreRecord
+from .names import free_name, printable
+from .restore_record import CHANGED, CHANGING, ROLLED_BACK, STAGING, RestoreRecord
 from .safe_tree import SafeTree, check_relative
 from .service_window import change_between, refuse_open_databases
 from .services import ServiceControl
@@ -107,6 +109,7 @@ def restore_files(
         def change() -> None:
             record.write(CHANGING)
             step.commit(tree)
+            record.write(CHANGED)
 
         try:
             step.stage(tree)
@@ -119,11 +122,11 @@ def restore_files(
                 take_back=lambda: put_back(record),
             )
         except BaseException:
-            if record.state != CHANGING:
+            if record.state == STAGING:
                 discard(record, tree)
                 record.write(ROLLED_BACK)
             raise
-    record.write(DONE)
+    record.finish()
     return done
 
 
@@ -142,13 +145,29 @@ def put_back(record: RestoreRecord) -> None:
 
     :raises CoraError: when that fails; it can be tried again
     """
-    picks = saved_picks(record)
-    removals = record.created + record.made_directories
-    places = (record.parents, record.made_directories)
-    step = InPlaceChange(record, picks, removals, MetadataWriter(keep_setuid=True))
     with SafeTree(record.project) as tree:
         discard(record, tree)
-        step.stage(tree)
-        step.commit(tree)
-    record.parents, record.made_directories = places
+        if record.state != STAGING:
+            if record.state != CHANGING:
+                record.write(CHANGING)  # from here on it is no more what was asked for
+            picks = saved_picks(record)
+            there_before = {pick.entry.path for pick in picks}
+            removals = [path for path in record.created + record.made_directories if path not in there_before]
+            step = InPlaceChange(record, picks, removals, MetadataWriter(keep_setuid=True))
+            step.stage(tree)
+            step.commit(tree)
     record.write(ROLLED_BACK)
+
+
+def put_back_later(record: RestoreRecord, vault: str) -> str:
+    """:func:`put_back` in a later run: since the kill somebody may have worked on these files, so they are kept first.
+
+    :returns: where the state before this is kept
+    :raises CoraError: when that fails; it can be tried again
+    """
+    kept = free_name(os.path.join(record.directory, "interrupted"))
+    durable.make_directories(kept)
+    paths = [pick.entry.path for pick in saved_picks(record)] + record.created
+    save_present(replace(record, directory=kept), vault, paths)
+    put_back(record)
+    return kept

@@ -4,8 +4,9 @@
 """What a restore did, written down before it is done, so that a killed one can be put right and a finished one undone.
 
 Each restore has a directory C(<vault>/.cora/restores/<restore id>/) with C(STATE.json) and, for files that were
-replaced, an archive of them. States: C(staging) → C(changing) → C(done), or C(rolled_back), C(abandoned), later
-C(undone).
+replaced, an archive of them. States: C(staging) → C(changing) → C(changed) → C(done), or C(rolled_back), C(abandoned),
+later C(undone). C(changed) means that everything is in its place and only services and their health are still to be
+seen to: whoever worked on after a kill there worked on the restored files, so a later run lets them stand.
 """
 
 from __future__ import annotations
@@ -17,19 +18,21 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Optional
 
 from . import durable
-from .errors import RestoreError
+from .errors import RestoreError, VaultError
 from .names import printable
 from .vault import Vault
 
-STAGING, CHANGING, DONE, ROLLED_BACK, ABANDONED, UNDONE = (
+STAGING, CHANGING, CHANGED, DONE, ROLLED_BACK, ABANDONED, UNDONE = (
     "staging",
     "changing",
+    "changed",
     "done",
     "rolled_back",
     "abandoned",
     "undone",
 )
 IN_PLACE, SWAP = "in_place", "swap"
+UNDO = "undo"
 _STATE = "STATE.json"
 _ID_TIME = "%Y%m%d-%H%M%S"
 
@@ -49,7 +52,8 @@ class RestoreRecord:
     :param staged_inode: its inode, by which one sees after a kill whether the swap took place
     :param keep_staged: the staged tree is somebody's only copy (an undo): it is never removed
     :param old_tree: where the old tree is kept; empty where there was none
-    :param carried: excluded paths that moved from the old tree to the new one
+    :param carried: excluded paths that move from the old tree to the new one
+    :param databases: databases of the tree that is swapped in, which nobody may hold open when it is taken back
     """
 
     directory: str
@@ -69,17 +73,26 @@ class RestoreRecord:
     keep_staged: bool = False
     old_tree: str = ""
     carried: list[str] = field(default_factory=list)
+    databases: list[str] = field(default_factory=list)
 
     def write(self, state: Optional[str] = None) -> None:
         """Put the record on disk.
 
         :raises VaultError: when that fails
         """
-        self.state = state or self.state
         document = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "directory"}
+        document["state"] = state or self.state
         durable.replace_file(
             os.path.join(self.directory, _STATE), json.dumps(document, indent=2).encode("ascii") + b"\n"
         )
+        self.state = document["state"]
+
+    def finish(self) -> None:
+        """Say that all is done, where C(changed) was said before."""
+        try:
+            self.write(DONE)
+        except VaultError:
+            pass  # the vault is full: what stands there counts as done already, see recover_restores
 
 
 def new_record(vault: Vault, *, kind: str, backup_id: str, project: str, scenario: str) -> RestoreRecord:
@@ -88,6 +101,7 @@ def new_record(vault: Vault, *, kind: str, backup_id: str, project: str, scenari
     :raises VaultError: when the vault cannot be written
     """
     now = datetime.now(timezone.utc).replace(microsecond=0)
+    durable.make_directories(vault.restores)  # somebody may have cleared what is not sealed of the vault
     taken = sorted(os.listdir(vault.restores))
     if taken:
         # later than every earlier one, whatever the clock says: undo means the newest

@@ -19,10 +19,10 @@ from typing import Callable
 
 from .errors import RestoreError
 from .extract import MetadataWriter, TreeExtractor
-from .names import printable, to_bytes
+from .names import free_name, printable, to_bytes
 from .patterns import PathFilter
 from .progress import Progress
-from .restore_record import CHANGING, DONE, ROLLED_BACK, RestoreRecord
+from .restore_record import CHANGED, CHANGING, ROLLED_BACK, STAGING, RestoreRecord
 from .safe_tree import SafeTree
 from .scan import ScanNotes, walk
 from .service_window import change_between, refuse_open_databases
@@ -104,25 +104,55 @@ def swap_in(
     :returns: what was done to services
     :raises CoraError: when it failed; then the old tree is in its place again
     """
+    return _change_tree(record, control, lambda: _swap(record, carried), databases)
+
+
+def move_away(record: RestoreRecord, control: ServiceControl, databases: list[str]) -> list[str]:
+    """Move the project aside where there was none before, to C(record.old_tree).
+
+    :returns: what was done to services
+    :raises CoraError: when it failed; then the project is in its place again
+    """
+
+    def change() -> None:
+        record.old_tree = free_name(f"{record.project}.old-{record.restore_id}")
+        record.write(CHANGING)
+        os.rename(record.project, record.old_tree)
+        _sync_parent(record)
+
+    return _change_tree(record, control, change, databases)
+
+
+def _change_tree(
+    record: RestoreRecord, control: ServiceControl, change: Callable[[], None], databases: list[str]
+) -> list[str]:
     paths = [os.path.join(record.project, path + end) for path in databases for end in ("", *SIDE_FILES)]
+
+    def change_and_say() -> None:
+        change()
+        record.write(CHANGED)
+
+    def back() -> None:
+        take_back(record)
+
     try:
         done = change_between(
             control,
             before=lambda: refuse_open_databases(paths),
-            change=lambda: _swap(record, carried),
-            take_back=lambda: take_back(record),
+            change=change_and_say,
+            take_back=back,
         )
     except BaseException:
-        if record.state != CHANGING:
+        if record.state == STAGING:
             _drop_staged(record)
             record.write(ROLLED_BACK)
         raise
-    record.write(DONE)
+    record.finish()
     return done
 
 
 def _drop_staged(record: RestoreRecord) -> None:
-    if not record.keep_staged and os.path.lexists(record.staged):
+    if record.staged and not record.keep_staged and os.path.lexists(record.staged):
         shutil.rmtree(record.staged)
 
 
@@ -133,7 +163,7 @@ def _swap(record: RestoreRecord, carried: Callable[[], list[str]]) -> None:
         _sync_parent(record)
         return
     record.old_tree = free_name(f"{record.project}.old-{record.restore_id}")
-    record.carried = carried()
+    record.carried = _movable(carried(), record.project, record.staged)
     record.write(CHANGING)
     carry(record.carried, record.project, record.staged)
     if exchange(record.project, record.staged):
@@ -144,35 +174,66 @@ def _swap(record: RestoreRecord, carried: Callable[[], list[str]]) -> None:
     _sync_parent(record)
 
 
-def take_back(record: RestoreRecord) -> None:
-    """Put the old tree back from wherever a swap was interrupted; what failed is kept as C(<project>.failed-…).
+def take_back(record: RestoreRecord) -> str:
+    """Put the old tree back from wherever a swap was interrupted.
 
+    Nothing that was ever the project, or that may hold something of it, is removed: what failed is kept as
+    C(<project>.failed-…). Each step can be interrupted and found again by the inode of the new tree.
+
+    :returns: where the new tree is kept; empty where it was not needed any more
     :raises CoraError: when that fails; it can be tried again
     """
-    if not record.old_tree:  # there was no project, or nothing was swapped yet
-        if _is_new_tree(record, record.project):
-            os.rename(record.project, free_name(f"{record.project}.failed-{record.restore_id}"))
-        elif record.staged:
-            _drop_staged(record)
-        record.write(ROLLED_BACK)
-        return
-    if not os.path.lexists(record.project):  # killed between two plain renames
-        os.rename(record.old_tree, record.project)
-    if _is_new_tree(record, record.project):
-        old = record.old_tree if os.path.lexists(record.old_tree) else record.staged
-        carry(record.carried, record.project, old)
-        failed = record.staged if record.keep_staged else free_name(f"{record.project}.failed-{record.restore_id}")
-        if exchange(record.project, old):
-            if old != failed:
-                os.rename(old, failed)
-        else:
-            os.rename(record.project, failed)
-            os.rename(old, record.project)
-    elif _is_new_tree(record, record.staged):
-        carry(record.carried, record.staged, record.project)
+    if record.state == STAGING:
         _drop_staged(record)
+        record.write(ROLLED_BACK)
+        return ""
+    if record.state != CHANGING:
+        record.write(CHANGING)  # from here on it is no more what was asked for
+    kept = _put_old_tree_back(record) if record.old_tree else _put_nothing_back(record)
     _sync_parent(record)
     record.write(ROLLED_BACK)
+    return kept
+
+
+def _put_nothing_back(record: RestoreRecord) -> str:
+    """There was no project before."""
+    if _is_new_tree(record, record.project):
+        return _put_aside(record, record.project)
+    _drop_staged(record)
+    return ""
+
+
+def _put_old_tree_back(record: RestoreRecord) -> str:
+    places = (record.staged, record.old_tree)
+    if not os.path.lexists(record.project):  # killed between two plain renames, or somebody removed it since
+        old = [path for path in places if path and os.path.lexists(path) and not _is_new_tree(record, path)]
+        if old:
+            os.rename(old[0], record.project)
+    if _is_new_tree(record, record.project):
+        old_place = record.old_tree if os.path.lexists(record.old_tree) else record.staged
+        if not os.path.lexists(old_place):
+            return ""  # somebody removed the old tree: the restored one is all there is, and stays
+        carry(record.carried, record.project, old_place)
+        if not exchange(record.project, old_place):
+            kept = _put_aside(record, record.project)
+            os.rename(old_place, record.project)
+            return kept
+    for place in places:
+        if place and _is_new_tree(record, place):
+            if os.path.lexists(record.project):
+                carry(record.carried, place, record.project)
+            return _put_aside(record, place)
+    return ""
+
+
+def _put_aside(record: RestoreRecord, path: str) -> str:
+    """Move the new tree to where it is kept: for an undo where it came from."""
+    aside = record.staged if record.keep_staged else f"{record.project}.failed-{record.restore_id}"
+    if path == aside:
+        return path
+    aside = free_name(aside)
+    os.rename(path, aside)
+    return aside
 
 
 def _is_new_tree(record: RestoreRecord, path: str) -> bool:
@@ -201,14 +262,24 @@ class _AllExcluded(ScanNotes):
         self.paths.append(path)
 
 
+def _movable(paths: list[str], source: str, target: str) -> list[str]:
+    """Those of the paths that :func:`carry` moves; the others stay, also when all is taken back."""
+    with SafeTree(source, follow=False) as old, SafeTree(target, follow=False) as new:
+        return [path for path in paths if _can_move(path, old, new)]
+
+
+def _can_move(path: str, old: SafeTree, new: SafeTree) -> bool:
+    return old.status(path) is not None and new.status(path) is None and _has_parent(new, path)
+
+
 def carry(paths: list[str], source: str, target: str) -> None:
     """Move paths from one tree to the other; what is not there, or already there, stays as it is.
 
     A directory's times change when something moves in or out; they are put back.
     """
-    with SafeTree(source) as old, SafeTree(target) as new:
+    with SafeTree(source, follow=False) as old, SafeTree(target, follow=False) as new:
         for path in paths:
-            if old.status(path) is None or new.status(path) is not None or not _has_parent(new, path):
+            if not _can_move(path, old, new):
                 continue
             (old_fd, name), (new_fd, _) = old.parent(path), new.parent(path)
             times = [(fd, os.fstat(fd)) for fd in (old_fd, new_fd)]
@@ -238,15 +309,6 @@ def exchange(first: str, second: str) -> bool:
     if code in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
         return False
     raise OSError(code, os.strerror(code), first)
-
-
-def free_name(path: str) -> str:
-    """C(path), or with a number behind it where that name is taken."""
-    name, number = path, 1
-    while os.path.lexists(name):
-        number += 1
-        name = f"{path}-{number}"
-    return name
 
 
 def _sync_parent(record: RestoreRecord) -> None:

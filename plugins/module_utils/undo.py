@@ -13,11 +13,23 @@ from .errors import NotFoundError, RestoreError
 from .extract import MetadataWriter
 from .in_place import Change
 from .names import printable
-from .restore import recover_restores
 from .restore_files import plan, restore_files, saved_picks
 from .restore_plan import PlanSummary
-from .restore_record import DONE, IN_PLACE, ROLLED_BACK, STAGING, SWAP, UNDONE, RestoreRecord, new_record, read_records
-from .restore_tree import free_name, swap_in
+from .restore_record import (
+    CHANGED,
+    DONE,
+    IN_PLACE,
+    ROLLED_BACK,
+    STAGING,
+    SWAP,
+    UNDO,
+    UNDONE,
+    RestoreRecord,
+    new_record,
+    read_records,
+)
+from .restore_recovery import Recovery, recover_restores
+from .restore_tree import move_away, swap_in
 from .services import ServiceControl
 from .settings import Service
 from .vault import Vault
@@ -44,19 +56,21 @@ def undo_last(
     if not vault.exists():
         raise NotFoundError(f"There is no vault at {printable(vault_path)}, so no restore that could be taken back.")
     with vault.lock(lock_wait_seconds):
-        recovered = [] if check else recover_restores(vault)
-        record = _newest(vault, project)
+        recovery = Recovery() if check else recover_restores(vault, os.path.normpath(project) if project else None)
+        finished = [record for record in recovery.undone if project in (None, record.project)]
+        record = finished[-1] if finished else _newest(vault, project)
         document: dict[str, Any] = {
-            "changed": True,
+            "changed": not finished,
             "undone_id": record.restore_id,
             "backup_id": record.backup_id,
             "project": record.project,
             "scenario": record.scenario,
             "restored_at": record.at,
             "warnings": [],
-            "recovered": recovered,
+            "recovered": recovery.sentences,
         }
-        if not check:
+        # an undo that was killed at its very end is asked for again: to undo the undo would bring the restore back
+        if not check and not finished:
             control = ServiceControl(services, health_command, health_timeout_seconds)
             document.update(
                 _undo_swap(vault, record, control) if record.kind == SWAP else _undo_files(vault, record, control)
@@ -79,7 +93,7 @@ def _undo_files(vault: Vault, record: RestoreRecord, control: ServiceControl) ->
     picks = saved_picks(record)
     changes = plan(record.project, picks, 0)
     removals = record.created + record.made_directories
-    own = new_record(vault, kind=IN_PLACE, backup_id=record.restore_id, project=record.project, scenario="undo")
+    own = new_record(vault, kind=IN_PLACE, backup_id=record.restore_id, project=record.project, scenario=UNDO)
     try:
         services = restore_files(own, vault.root, picks, changes, control, MetadataWriter(keep_setuid=True), removals)
     finally:
@@ -95,11 +109,21 @@ def _undo_files(vault: Vault, record: RestoreRecord, control: ServiceControl) ->
 
 
 def _undo_swap(vault: Vault, record: RestoreRecord, control: ServiceControl) -> dict[str, Any]:
-    own = new_record(vault, kind=SWAP, backup_id=record.restore_id, project=record.project, scenario="undo")
-    if not record.old_tree:
-        return _undo_creation(record, own)
+    own = new_record(vault, kind=SWAP, backup_id=record.restore_id, project=record.project, scenario=UNDO)
+    own.databases = record.databases
+    try:
+        if record.old_tree:
+            services = _swap_back(record, own, control)
+        else:
+            services = _move_away(own, control)
+    finally:
+        if own.state == STAGING:
+            own.write(ROLLED_BACK)
+    return {"restore_id": own.restore_id, "saved_at": own.old_tree or None, "services": services}
+
+
+def _swap_back(record: RestoreRecord, own: RestoreRecord, control: ServiceControl) -> list[str]:
     if not os.path.isdir(record.old_tree):
-        own.write(ROLLED_BACK)
         raise RestoreError(
             f"The old tree {printable(record.old_tree)} is not there any more, so the restore cannot be taken back."
         )
@@ -107,13 +131,13 @@ def _undo_swap(vault: Vault, record: RestoreRecord, control: ServiceControl) -> 
     own.staged_inode = os.stat(record.old_tree).st_ino
     own.keep_staged = True
     own.write()
-    services = swap_in(own, control, lambda: record.carried, [])
-    return {"restore_id": own.restore_id, "saved_at": own.old_tree, "services": services}
+    return swap_in(own, control, lambda: record.carried, own.databases)
 
 
-def _undo_creation(record: RestoreRecord, own: RestoreRecord) -> dict[str, Any]:
+def _move_away(own: RestoreRecord, control: ServiceControl) -> list[str]:
     """There was no tree before: the restored one is moved aside, not removed."""
-    aside = free_name(f"{record.project}.old-{own.restore_id}")
-    os.rename(record.project, aside)
-    own.write(ROLLED_BACK)
-    return {"restore_id": own.restore_id, "saved_at": aside, "services": []}
+    if not os.path.lexists(own.project):
+        own.write(CHANGED)
+        own.finish()
+        return []
+    return move_away(own, control, own.databases)

@@ -28,15 +28,10 @@ ENGINE_ERROR, INTERRUPTED = 3, 4
 
 def call(request: dict[str, Any]) -> dict[str, Any]:
     """Do what a request says; lists become tuples, services become what the engine takes."""
-    arguments: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in request.items()
-    }
+    arguments = _as_arguments(request)
     wanted = arguments.pop("call")
     if "services" in arguments:
-        arguments["services"] = tuple(
-            Service(**{key: tuple(value) if isinstance(value, list) else value for key, value in service.items()})
-            for service in arguments["services"]
-        )
+        arguments["services"] = tuple(Service(**_as_arguments(service)) for service in arguments["services"])
     if wanted == "backup":
         return create_backup(BackupSettings(**arguments))
     if wanted == "restore":
@@ -46,6 +41,10 @@ def call(request: dict[str, Any]) -> dict[str, Any]:
     if wanted == "verify":
         return verify_backup(arguments.pop("vault"), arguments.pop("id_text"), **arguments)
     return {}
+
+
+def _as_arguments(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
 
 
 def main() -> int:
