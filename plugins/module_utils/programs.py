@@ -166,7 +166,10 @@ def _identity(argv: Sequence[str], uid: int | None, gid: int | None, groups: Seq
 def _finish(argv: Sequence[str], options: dict[str, Any], data: bytes | None, timeout_seconds: float) -> Completed:
     stdin = subprocess.DEVNULL if data is None else subprocess.PIPE
     try:
-        process = subprocess.Popen(argv, stdin=stdin, close_fds=True, **options)
+        # run_command() belongs to AnsibleModule, and the engine runs without Ansible.
+        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+            argv, stdin=stdin, close_fds=True, **options
+        )
     except (OSError, ValueError) as exc:  # ValueError: a NUL byte in a word
         raise ProgramError(
             f"Cannot run {_command(argv)}: {exc}.", argv=_words(argv), returncode=_NOT_EXECUTABLE
