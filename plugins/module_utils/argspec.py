@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
+from types import FrameType
 from typing import Any, Optional
 
 from . import catalog
@@ -26,6 +27,8 @@ from .settings import (
 
 Spec = dict[str, Any]
 Params = Mapping[str, Any]
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 VAULT_SPEC: Spec = {"vault": {"type": "path"}}
 PROJECT_SPEC: Spec = {"project": {"type": "path"}, "search_from": {"type": "path"}}
@@ -205,6 +208,17 @@ def _warn(module: Any, result: dict[str, Any]) -> None:
 
 
 def stop_on_signals() -> None:
-    """Let SIGTERM end a module the way Ctrl-C does: what the engine has begun is put away before it ends."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let SIGTERM end a module as Ctrl-C does, and once only: what the engine has begun is put away undisturbed."""
+    for number in _STOPPING:
+        signal.signal(number, _stop)
+
+
+def _stop(_number: int, _frame: Optional[FrameType]) -> None:
+    for each in _STOPPING:
+        # not SIG_IGN, which services started from now on would inherit
+        signal.signal(each, _stop_already)
+    raise KeyboardInterrupt
+
+
+def _stop_already(_number: int, _frame: Optional[FrameType]) -> None:
+    pass

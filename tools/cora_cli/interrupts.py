@@ -19,7 +19,8 @@ _POLL_SECONDS = 0.1
 class Interrupts:
     """Passes the first signal on to the playbook, and kills at the second; a context manager.
 
-    Ansible's worker processes leave our process group, so the terminal's Ctrl-C never reaches the module by itself.
+    The terminal's Ctrl-C reaches neither the playbook, which has a terminal of its own, nor the module, to which only
+    ansible-core from 2.19 on passes it.
     """
 
     def __init__(self) -> None:
@@ -58,8 +59,10 @@ class Interrupts:
 
     def _pass_on(self) -> None:
         self._stopping = {(process, _start_time(process)) for process in _descendants(os.getpid())}
-        for child in _children(os.getpid()):
-            _send(child, signal.SIGINT)
+        playbooks = set(_children(os.getpid()))
+        for process, _start in self._stopping:
+            if process in playbooks or _is_module(process):
+                _send(process, signal.SIGINT)
 
 
 def _send(process: int, number: int) -> None:
@@ -67,6 +70,14 @@ def _send(process: int, number: int) -> None:
         os.kill(process, number)
     except (ProcessLookupError, PermissionError):
         pass  # it has ended, or become another user's
+
+
+def _is_module(process: int) -> bool:
+    # and not what a module has started: git, or a service
+    try:
+        return b"AnsiballZ_" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _start_time(process: int) -> str:
