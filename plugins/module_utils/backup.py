@@ -10,7 +10,6 @@ every flag back. Until the rename nothing is listed; after it what is listed is 
 from __future__ import annotations
 
 import os
-import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from .names import printable
 from .patterns import PathFilter
 from .progress import Progress
 from .project_archiver import Taken, write_archive
+from .safe_tree import allow_many_open_files
 from .scan import ScanNotes, walk
 from .settings import SEAL_REQUIRED, BackupSettings
 from .vault import Vault, remove_unpublished
@@ -78,6 +78,8 @@ def check_settings(settings: BackupSettings) -> None:
     """
     _check_project(settings)
     _check_vault_place(settings)
+    for patterns in (settings.exclude, settings.critical, settings.logs):
+        PathFilter(patterns)
 
 
 @contextmanager
@@ -86,7 +88,7 @@ def open_vault(settings: BackupSettings) -> Iterator[OpenedVault]:
 
     :raises CoraError: when it cannot be used, or cannot seal and has to
     """
-    _allow_many_open_files()
+    allow_many_open_files()
     vault = Vault(settings.vault)
     vault.prepare()
     with vault.lock(settings.lock_wait_seconds):
@@ -127,15 +129,6 @@ def _check_vault_place(settings: BackupSettings) -> None:
         )
 
 
-def _allow_many_open_files() -> None:
-    # a walk holds one descriptor for each level of the tree
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (min(hard, 65536) if hard != resource.RLIM_INFINITY else 65536, hard)
-        )
-
-
 def write_backup(settings: BackupSettings, opened: OpenedVault) -> dict[str, Any]:
     """Write, publish and seal one backup in a vault that is held.
 
@@ -147,8 +140,8 @@ def write_backup(settings: BackupSettings, opened: OpenedVault) -> dict[str, Any
     repository = GitRepo.open(settings.project, git_warnings)
     backup_id = vault.new_id((repository.short_sha() if repository else None) or "nogit")
     staged = os.path.join(vault.staging, f"{backup_id}-{os.getpid()}")
-    durable.make_directories(staged)
     progress = Progress(settings.progress_file)
+    durable.make_directories(staged)
     try:
         written = _write(settings, vault, backup_id, staged, repository, git_warnings, opened.unsealable, progress)
         progress.start("seal")

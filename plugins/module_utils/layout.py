@@ -33,6 +33,25 @@ DATABASE_DIR = "db"
 BUNDLE = "git/unpushed.bundle"
 
 REPORT_VERSION = 1
+_REPORT_TYPES: Mapping[str, type] = {
+    "version": int,
+    "id": str,
+    "kind": str,
+    "created_at": str,
+    "project": str,
+    "settings": dict,
+    "files": int,
+    "entries": dict,
+    "size_bytes": int,
+    "stored_bytes": int,
+    "archive_bytes": int,
+    "critical": list,
+    "databases": list,
+    "cut_logs": list,
+    "unreadable": list,
+    "incomplete": bool,
+    "warnings": list,
+}
 _SUM_LINE = re.compile(rb"(\\?)([0-9a-f]{64})  ([^\n]+)\n")
 _CHUNK_BYTES = 1024 * 1024
 
@@ -149,9 +168,14 @@ def read_report(backup: str) -> dict[str, Any]:
             report = json.load(stream)
     except (OSError, ValueError) as error:
         raise IntegrityError(f"{REPORT} of {printable(backup)} cannot be read: {error}") from error
-    if not isinstance(report, dict) or report.get("format") != "cora-report":
+    if not isinstance(report, dict) or report.get("format") != "cora-report" or not _is_whole(report):
         raise IntegrityError(f"{REPORT} of {printable(backup)} is damaged.")
     return report
+
+
+def _is_whole(report: Mapping[str, Any]) -> bool:
+    """Whether all is there that programs rely on: one flipped bit in a key leaves good JSON without it."""
+    return all(isinstance(report.get(key), kind) for key, kind in _REPORT_TYPES.items())
 
 
 def write_json(path: str, document: Mapping[str, Any]) -> None:

@@ -7,19 +7,30 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Optional
+from typing import Optional, TextIO
+
+from .errors import SettingsError
+from .names import printable
 
 _INTERVAL_SECONDS = 0.1
+
+
+def _open(path: str) -> TextIO:
+    try:
+        return open(path, "a", encoding="ascii", buffering=1)
+    except OSError as error:
+        raise SettingsError(f"The progress file {printable(path)} cannot be written: {error.strerror}.") from error
 
 
 class Progress:
     """Counts work and appends a line now and then; costs nothing where no file was asked for.
 
     :param path: file to append to; None for no reporting
+    :raises SettingsError: when it cannot be written
     """
 
     def __init__(self, path: Optional[str]) -> None:
-        self._stream = open(path, "a", encoding="ascii", buffering=1) if path else None  # noqa: SIM115 (closed by close())
+        self._stream = _open(path) if path else None
         self._next_write = 0.0
         self._phase = ""
         self._totals: tuple[Optional[int], Optional[int]] = (None, None)

@@ -125,6 +125,8 @@ class RestoreRequest:
             raise SettingsError("Scenario files needs at least one path: say which with files.")
         if self.files and self.scenario != "files":
             raise SettingsError(f"files goes with scenario files, not with scenario {self.scenario}.")
+        if self.health_timeout_seconds < 0 or self.lock_wait_seconds < 0:
+            raise SettingsError("Waiting times cannot be negative.")
         for name in ("project", "vault"):
             value = getattr(self, name)
             if value is not None and not os.path.isabs(value):

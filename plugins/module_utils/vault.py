@@ -91,7 +91,7 @@ class Vault:
             ):
                 parts = path.split("/")
                 checkpoint_id = "".join(parts[-4:-1]) + "-" + parts[-1]
-                if ID_PATTERN.fullmatch(checkpoint_id):
+                if is_id(checkpoint_id):
                     ids.append(checkpoint_id)
         except OSError as error:
             durable.fail(error, "read the checkpoints in", self.progress)
@@ -104,9 +104,7 @@ class Vault:
         """
         try:
             with os.scandir(self.root) as entries:
-                return sorted(
-                    e.name for e in entries if ID_PATTERN.fullmatch(e.name) and e.is_dir(follow_symlinks=False)
-                )
+                return sorted(e.name for e in entries if is_id(e.name) and e.is_dir(follow_symlinks=False))
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -251,6 +249,17 @@ class Vault:
         except (OSError, ValueError):
             return {}
         return note if isinstance(note, dict) else {}
+
+
+def is_id(name: str) -> bool:
+    """Whether a name has the form of an id, and its time is one."""
+    if not ID_PATTERN.fullmatch(name):
+        return False
+    try:
+        id_time(name)
+    except ValueError:
+        return False
+    return True
 
 
 def id_time(backup_id: str) -> datetime:

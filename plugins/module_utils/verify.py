@@ -201,6 +201,9 @@ def _restorable(backup_id: str, path: str, findings: _Findings, *, quick: bool) 
         return (
             f"Index and archive are damaged. What is intact under {path}/{layout.CRITICAL_DIR} can be copied by hand."
         )
+    if artifacts & {layout.SUMS, layout.REPORT}:
+        what = f"All files of the archive but {len(lost)} are" if lost else "The archive is"
+        return f"{what} intact, and can be restored by hand: tar -xzf {path}/{layout.ARCHIVE}."
     if lost:
         return f"All files of the archive but {len(lost)} can be restored by name (restore {backup_id} --file PATH)."
     return "The archive is intact: all its files can be restored by name (--file PATH)."
