@@ -150,7 +150,7 @@ def restore_summary(result: Result, *, check: bool) -> list[str]:
     else:
         head = f"Backup {result['id']} was restored to {printable(result['project'])} ({result['scenario']})."
     lines = [head, f"  files    {counts_text(counts)}"]
-    lines += newer_work_lines(result)
+    lines += entry_lines(result) if check or result["scenario"] == "plan" else newer_work_lines(result)
     lines += [f"  note     {printable(sentence)}" for sentence in result.get("recovered", ())]
     if not check and result.get("changed"):
         lines += _done_lines(result)
@@ -175,6 +175,19 @@ def counts_text(counts: Mapping[str, int]) -> str:
     """C({"create": 2, …}) as C(2 created, 1 replaced)."""
     parts = [f"{count_text(counts[action])} {word}" for action, word in _ACTIONS.items() if counts.get(action)]
     return ", ".join(parts) or "none"
+
+
+def entry_lines(result: Result) -> list[str]:
+    """What happens to which file; of very many only the first, newer work before all."""
+    entries = [entry for entry in result.get("entries", ()) if entry["action"] != "same"]
+    lines = []
+    for entry in entries[:_SHOWN_AT_MOST]:
+        newer = " (changed since the backup)" if entry["newer_work"] else ""
+        lines.append(f"    {entry['action']:<8} {printable(entry['path'])}{newer}")
+    changing = sum(result["counts"].get(action, 0) for action in ("create", "replace", "remove"))
+    if changing > len(lines):
+        lines.append(f"    … and {count_text(changing - len(lines))} more (--json or --diff has more of them)")
+    return lines
 
 
 def newer_work_lines(result: Result) -> list[str]:

@@ -103,6 +103,22 @@ def test_an_incomplete_backup_says_so() -> None:
     assert "incomplete" in summary.backup_summary({**BACKUP, "incomplete": True}, check=False)[0]
 
 
+def test_a_plan_names_what_it_would_change() -> None:
+    entries = [{"action": "replace", "path": f"file {number}", "newer_work": number == 0} for number in range(30)]
+    plan = {
+        "id": ROW["id"],
+        "project": "/srv/app",
+        "scenario": "critical",
+        "counts": {"replace": 30, "same": 5},
+        "entries": entries,
+    }
+    lines = summary.restore_summary(plan, check=True)
+    assert lines[1] == "  files    30 replaced, 5 left as they are"
+    assert lines[2] == "    replace  file 0 (changed since the backup)"
+    assert "10 more" in lines[22]
+    assert lines[-1] == "Nothing was changed."
+
+
 def test_newer_work_is_named() -> None:
     plan = {"counts": {"newer": 1}, "entries": [{"path": "a", "newer_work": True}, {"path": "b", "newer_work": False}]}
     assert summary.newer_work_lines(plan) == ["  newer    1 file changed since the backup:", "             a"]
