@@ -56,7 +56,7 @@ def change_between(
 
 
 def _taken_back(control: ServiceControl, take_back: Callable[[], None], error: BaseException) -> RestoreError:
-    reason = str(error) or "it was interrupted."
+    reason = (str(error) or "it was interrupted").rstrip(".")
     try:
         _stop_again(control)
         take_back()
@@ -67,7 +67,7 @@ def _taken_back(control: ServiceControl, take_back: Callable[[], None], error: B
             "run "
             "cora undo when the cause is removed."
         )
-    failure = RestoreError(f"The restore failed and was taken back: {reason} Everything is as it was before.")
+    failure = RestoreError(f"The restore failed and was taken back: {reason}. Everything is as it was before.")
     failure.rolled_back = True
     return failure
 
