@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
 
-from . import durable
+from . import append_only, durable
 from .archive_reader import ArchiveReader, Opened
 from .errors import RestoreError
 from .extract import MetadataWriter, create
@@ -159,7 +159,10 @@ class InPlaceChange:
             directory_fd, name = tree.parent(entry.path)
             if entry.database:
                 self._remove_side_files(tree, entry.path)
+            protected = append_only.lift(tree, entry.path)
             os.rename(to_bytes(temporary), name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
+            if protected:
+                append_only.set_again(tree, [entry.path])
         for path in sorted(self._removals, key=path_key, reverse=True):
             remove(tree, path)
         for member in reversed(self._directories):
@@ -225,6 +228,7 @@ def remove(tree: SafeTree, path: str) -> None:
         return
     directory_fd, name = tree.parent(path)
     if not stat.S_ISDIR(status.st_mode):
+        append_only.lift(tree, path)
         os.unlink(name, dir_fd=directory_fd)
         return
     tree.forget()

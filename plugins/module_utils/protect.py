@@ -4,9 +4,9 @@
 """Keeping critical files from being emptied or removed: C(chattr +a), append-only, while they live in the project.
 
 Append-only means: what is written stays, more can be added at the end. It also stops whatever replaces a file: most
-editors (they write a new file and rename it), C(git checkout) and C(git pull) of a new version, C(sed -i), log rotation.
-So protection is taken off for a moment of editing and put back. Databases are never protected: SQLite has to write in
-the middle of them.
+editors (they write a new file and rename it), C(git checkout) and C(git pull) of a new version, C(sed -i), log
+rotation. So protection is taken off for a moment of editing and put back. Databases are never protected: SQLite has to
+write in the middle of them.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from .append_only import protected_among, set_again
 from .catalog import project_of, resolve_id
 from .errors import CoraError, IntegrityError, RestoreError, SettingsError
 from .extract import MetadataWriter
@@ -21,6 +22,7 @@ from .restore_plan import PlanSummary, created_ns, has_same_content, plain_comma
 from .restore_record import IN_PLACE, ROLLED_BACK, STAGING, SWAP, new_record
 from .restore_recovery import recover_restores
 from .restore_tree import build_tree, check_target, excluded_paths, swap_in
+from .safe_tree import SafeTree
 from .saved_state import SavedState, open_state
 from .services import ServiceControl
 from .settings import RestoreRequest
@@ -189,12 +191,16 @@ def _restore(request: RestoreRequest, vault: Vault, planned: _Planned) -> dict[s
         files_total=sum(planned.state.report["entries"].values()) if full else len(planned.changes),
         bytes_total=planned.state.report["size_bytes"] if full else None,
     )
+    protected = protected_among(planned.project, planned.state.report["critical"]) if full else []
+    warnings = _plan_warnings(request, planned)
     try:
         if full:
             build_tree(record, planned.state.source, metadata, progress)
             record.databases = planned.state.databases
             exclude = tuple(planned.state.report["settings"]["exclude"])
             services = swap_in(record, control, lambda: excluded_paths(planned.project, exclude), record.databases)
+            with SafeTree(planned.project) as tree:
+                warnings += set_again(tree, protected)
         else:
             services = restore_files(record, request.vault, planned.picks, planned.changes, control, metadata)
     finally:
@@ -206,7 +212,7 @@ def _restore(request: RestoreRequest, vault: Vault, planned: _Planned) -> dict[s
         "restore_id": record.restore_id,
         "saved_at": record.old_tree if full else record.directory,
         "services": services,
-        "warnings": _plan_warnings(request, planned) + metadata.warnings,
+        "warnings": warnings + metadata.warnings,
     }
 
 
