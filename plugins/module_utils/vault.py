@@ -177,7 +177,16 @@ class Vault:
         for saved_id, path in saved:
             if not is_sealed(path) and _try_seal(path):
                 done.append(f"Sealed {saved_id}, which an interrupted or unprivileged run had left open.")
+        if not self.is_protected() and any(is_sealed(path) for _, path in saved) and self._try_protect():
+            done.append("Made the vault append-only again, as an interrupted run or somebody had left it open.")
         return done
+
+    def _try_protect(self) -> bool:
+        try:
+            self.protect_root()
+        except SealError:
+            return False
+        return True
 
     def new_id(self, suffix: str) -> str:
         """An id that is later than every other, whatever the clock says. Needs the lock.
@@ -219,6 +228,14 @@ class Vault:
                 raise
             return False, f"Not sealed: {error}"
         return True, ""
+
+    def seal_file(self, path: str) -> bool:
+        """Make one published file immutable where that is possible; returns whether it is."""
+        try:
+            change_path_flags(path, add=IMMUTABLE)
+        except SealError:
+            return False
+        return True
 
     def protect_root(self) -> None:
         """Set C(+a) on the vault, so that nothing in it is renamed or removed.

@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rotating files that only grow: their beginning goes into a sealed archive, then it is cut off, and nothing is lost.
+
+A log that is copied and then emptied loses what is written in between. Here the archive takes whole blocks from the
+beginning and the file system removes just these (C(FALLOC_FL_COLLAPSE_RANGE): ext4, XFS): what others append meanwhile
+stays. Where a file system cannot, the file is emptied only when no process holds it open. The archives together with
+what is left are, byte for byte, what was written; a line may stand half in one and half in the other.
+
+Killed between archive and cut: the next run finds that the beginning is archived already and only cuts.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Optional
+
+from . import durable
+from .append_only import lift, set_again
+from .errors import CoraError, SealError, VaultError
+from .gzip_frames import compress
+from .names import printable
+from .open_files import holders
+from .patterns import PathFilter
+from .safe_tree import SafeTree
+from .scan import ScanNotes, walk
+from .settings import DEFAULT_EXCLUDE, DEFAULT_LOGS, MEBIBYTE
+from .tar_format import FILE
+from .vault import Vault
+
+DEFAULT_ROTATE_BYTES = 100 * MEBIBYTE
+_CHUNK_BYTES = 4 * MEBIBYTE
+_COLLAPSE_RANGE = 0x08  # linux/falloc.h
+_OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True)
+class RotateSettings:
+    """One rotation run.
+
+    :param patterns: gitignore patterns of the files that may be rotated
+    :param rotate_bytes: files of at least this size are
+    """
+
+    project: str
+    vault: str
+    patterns: tuple[str, ...] = DEFAULT_LOGS
+    exclude: tuple[str, ...] = DEFAULT_EXCLUDE
+    rotate_bytes: int = DEFAULT_ROTATE_BYTES
+    lock_wait_seconds: float = 0.0
+
+
+def rotate(settings: RotateSettings, *, check: bool = False) -> dict[str, Any]:
+    """Rotate every file that is due.
+
+    :param check: name them, change nothing
+    :returns: JSON types; C(rotated) has C(path), C(archive), C(bytes), C(sha256) of each
+    :raises CoraError: when the project or the vault cannot be used
+    """
+    due = _due(settings)
+    if check or not due:
+        rows = [{"path": printable(path), "archive": None, "bytes": size, "sha256": None} for path, size in due]
+        return {"changed": bool(due), "project": settings.project, "rotated": rows, "problems": []}
+    vault = Vault(settings.vault)
+    vault.prepare()
+    rotated, problems = [], []
+    with vault.lock(settings.lock_wait_seconds), SafeTree(settings.project) as tree:
+        vault.recover()
+        for path, _ in due:
+            try:
+                rotated.append(_rotate_one(vault, tree, path))
+            except VaultError:
+                raise
+            except (CoraError, OSError) as error:
+                problems.append(f"{printable(path)}: not rotated: {error}")
+    return {"changed": bool(rotated), "project": settings.project, "rotated": rotated, "problems": problems}
+
+
+def _due(settings: RotateSettings) -> list[tuple[str, int]]:
+    wanted = PathFilter(settings.patterns)
+    return [
+        (found.path, found.status.st_size)
+        for found in walk(settings.project, PathFilter(settings.exclude), ScanNotes(), vault=settings.vault)
+        if found.kind == FILE and found.status.st_size >= settings.rotate_bytes and wanted.matches(found.path)
+    ]
+
+
+def _rotate_one(vault: Vault, tree: SafeTree, path: str) -> dict[str, Any]:
+    protected = lift(tree, path)
+    try:
+        directory_fd, name = tree.parent(path)
+        fd = os.open(name, _OPEN, dir_fd=directory_fd)
+        try:
+            return _archive_and_cut(vault, os.path.join(tree.root, path), path, fd)
+        finally:
+            os.close(fd)
+    finally:
+        if protected:
+            set_again(tree, [path])
+
+
+def _archive_and_cut(vault: Vault, full_path: str, path: str, fd: int) -> dict[str, Any]:
+    block_bytes = os.fstatvfs(fd).f_bsize
+    # a range that reaches the end of the file cannot be collapsed, so at least one byte stays
+    cut_bytes = (os.fstat(fd).st_size - 1) // block_bytes * block_bytes
+    if cut_bytes <= 0:
+        raise VaultError(f"{printable(path)} is smaller than a block of its file system.")
+    if not _can_collapse(fd) and holders([full_path]):
+        raise SealError("its file system cannot cut a beginning off, and a process holds it open: stop that first.")
+    directory = os.path.join(vault.root, "rotated", path)
+    done = _already_archived(directory, fd)
+    if done is None:
+        done = _write_archive(vault, directory, path, fd, cut_bytes)
+    _cut(fd, int(done["bytes"]), str(done["sha256"]))
+    return done
+
+
+def _already_archived(directory: str, fd: int) -> Optional[dict[str, Any]]:
+    """The newest archive of this file, where the file still begins with what is in it."""
+    names = sorted(name for name in os.listdir(directory) if name.endswith(".json")) if os.path.isdir(directory) else []
+    if not names:
+        return None
+    with open(os.path.join(directory, names[-1]), "rb") as stream:
+        newest: dict[str, Any] = json.load(stream)
+    if os.fstat(fd).st_size <= newest["bytes"] or _digest(fd, newest["bytes"]) != newest["sha256"]:
+        return None
+    return newest
+
+
+def _write_archive(vault: Vault, directory: str, path: str, fd: int, cut_bytes: int) -> dict[str, Any]:
+    stamp = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S-%f}"
+    staged = os.path.join(vault.staging, f"rotate-{stamp}")
+    digest = hashlib.sha256()
+    with durable.VaultFile(staged) as target:
+        for chunk in _chunks(fd, cut_bytes):
+            digest.update(chunk)
+            target.write(compress(chunk))
+    archive = os.path.join(directory, f"{stamp}.gz")
+    row = {"path": printable(path), "archive": archive, "bytes": cut_bytes, "sha256": digest.hexdigest()}
+    vault.publish(staged, archive)
+    durable.write_file(os.path.join(directory, f"{stamp}.json"), json.dumps(row).encode("ascii") + b"\n")
+    durable.sync_directory(directory)
+    for name in (f"{stamp}.gz", f"{stamp}.json"):
+        vault.seal_file(os.path.join(directory, name))
+    return row
+
+
+def _chunks(fd: int, size_bytes: int) -> Iterable[bytes]:
+    at = 0
+    while at < size_bytes:
+        chunk = os.pread(fd, min(_CHUNK_BYTES, size_bytes - at), at)
+        if not chunk:
+            raise OSError(errno.EIO, "it became shorter while it was read")
+        at += len(chunk)
+        yield chunk
+
+
+def _digest(fd: int, size_bytes: int) -> str:
+    digest = hashlib.sha256()
+    for chunk in _chunks(fd, size_bytes):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _cut(fd: int, cut_bytes: int, sha256: str) -> None:
+    """Remove the beginning of a file, if it still is what was archived.
+
+    :raises OSError: when it changed, or the file system refuses
+    """
+    if _digest(fd, cut_bytes) != sha256:
+        raise OSError(errno.EBUSY, "its beginning changed while it was archived; it is no file that only grows")
+    if _can_collapse(fd):
+        _collapse(fd, cut_bytes)
+    else:
+        rest = b"".join(_rest(fd, cut_bytes))
+        os.pwrite(fd, rest, 0)
+        os.ftruncate(fd, len(rest))
+    os.fsync(fd)
+
+
+def _rest(fd: int, start: int) -> Iterable[bytes]:
+    while chunk := os.pread(fd, _CHUNK_BYTES, start):
+        start += len(chunk)
+        yield chunk
+
+
+def _can_collapse(fd: int) -> bool:
+    # asked with a range that is never allowed (it is no multiple of a block): EINVAL means the call is known
+    return _fallocate(fd, 1) == errno.EINVAL
+
+
+def _collapse(fd: int, size_bytes: int) -> None:
+    code = _fallocate(fd, size_bytes)
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+def _fallocate(fd: int, size_bytes: int) -> int:
+    libc = ctypes.CDLL(None, use_errno=True)
+    length = ctypes.c_int64(size_bytes)
+    if libc.fallocate64(fd, _COLLAPSE_RANGE, ctypes.c_int64(0), length) == 0:
+        return 0
+    return ctypes.get_errno()
