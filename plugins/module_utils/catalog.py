@@ -11,6 +11,7 @@ from typing import Any, Optional
 from . import layout
 from .errors import IntegrityError, NotFoundError
 from .inode_flags import is_sealed
+from .marks import is_pinned, tags_of
 from .names import printable
 from .vault import Vault, id_time
 
@@ -51,6 +52,8 @@ def _row(keeper: Vault, backup_id: str) -> dict[str, Any]:
         "warnings": len(report.get("warnings", ())),
         "incomplete": report.get("incomplete"),
         "problem": problem,
+        "pinned": is_pinned(keeper, backup_id),
+        "tags": tags_of(keeper, backup_id),
         "path": path,
     }
 
