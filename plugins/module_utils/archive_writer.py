@@ -170,7 +170,7 @@ class ArchiveWriter:
         return ArchiveTotals(self._offset, self._digest.hexdigest())
 
     def _take_back(self, offset: int, digest: hashlib._Hash, number: int) -> None:
-        for future, _ in self._pending:
+        for future, _size in self._pending:
             future.cancel()
         self._pending.clear()
         self._pending_bytes = 0

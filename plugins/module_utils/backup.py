@@ -169,7 +169,7 @@ def _write(
     taken, totals = _write_archive(settings, staged, progress)
     if repository is not None:
         _write_bundle(repository, vault, staged, taken)
-    tracked = repository.tracked_paths([path for _, _, path in taken.large_files]) if repository else None
+    tracked = repository.tracked_paths([path for _size, _digest, path in taken.large_files]) if repository else None
     durable.write_file(os.path.join(staged, layout.LARGE_FILES), large_files_text(taken.large_files, tracked))
     durable.write_file(
         os.path.join(staged, layout.MANIFEST), layout.manifest_text(manifest(settings, backup_id, repository))

@@ -152,7 +152,7 @@ def sync_files(top: str) -> None:
 
     :raises VaultError: when one fails
     """
-    for directory, _, names in os.walk(top, topdown=False):
+    for directory, _below, names in os.walk(top, topdown=False):
         for name in names:
             _sync_file(os.path.join(directory, name))
         sync_directory(directory)

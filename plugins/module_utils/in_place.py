@@ -167,7 +167,7 @@ class InPlaceChange:
             remove(tree, path)
         for member in reversed(self._directories):
             self._metadata.apply(tree.directory("" if member.path == "." else member.path), member)
-        touched = {_parent(entry.path) for entry, _ in self._staged} | {_parent(path) for path in self._removals}
+        touched = {_parent(entry.path) for entry, _name in self._staged} | {_parent(path) for path in self._removals}
         for path in touched | {_parent(path) for path in self._record.made_directories}:
             if tree.status(path or ".") is not None:
                 os.fsync(tree.directory(path))
@@ -194,7 +194,7 @@ class InPlaceChange:
             return
         pieces = opened.pieces if len(targets) == 1 else list(opened.pieces)
         for entry in targets:
-            directory_fd, _ = tree.parent(entry.path, make=True)
+            directory_fd, _name = tree.parent(entry.path, make=True)
             temporary = f".cora-{self._record.token}-{len(self._staged)}"
             create(directory_fd, to_bytes(temporary), Opened(opened.entry, opened.member, pieces), self._metadata)
             self._staged.append((entry, temporary))
@@ -257,7 +257,7 @@ def save_present(record: RestoreRecord, vault: str, paths: list[str]) -> None:
     """
     settings = BackupSettings(project=record.project, vault=vault, exclude=(), critical=(), logs=())
     with SafeTree(record.project) as tree:
-        taken, _ = write_archive(
+        taken, _totals = write_archive(
             settings, record.directory, SAVED_ARCHIVE, Progress(None), present_entries(tree, paths)
         )
     if taken.incomplete:

@@ -76,7 +76,7 @@ def sha256_of_file(path: str) -> str:
 def files_below(top: str) -> list[str]:
     """Relative paths of all regular files below a directory, sorted; whatever is no directory counts as a file."""
     found = []
-    for directory, _, names in os.walk(to_bytes(top)):
+    for directory, _below, names in os.walk(to_bytes(top)):
         relative = to_text(os.path.relpath(directory, to_bytes(top)))
         prefix = "" if relative == "." else relative + "/"
         found += [prefix + to_text(name) for name in names]

@@ -30,7 +30,7 @@ def select(source: Source, wanted_paths: Iterable[str]) -> list[Pick]:
     wanted = {_clean(path): path for path in wanted_paths}
     chosen = [(entry, layer) for entry, layer in source.placed() if _is_wanted(entry.path, wanted)]
     for path, given in wanted.items():
-        if not any(_is_wanted(entry.path, {path: given}) for entry, _ in chosen):
+        if not any(_is_wanted(entry.path, {path: given}) for entry, _layer in chosen):
             raise NotFoundError(f"The backup holds no {printable(given)}. {_similar(source, path)}")
     return picks_of(chosen)
 

@@ -143,7 +143,13 @@ def plain_commands(source: Source, project: str) -> dict[str, list[str]]:
             "# a database: first remove its -wal, -shm and -journal",
             f"{keep} {archives[-1]} -C {target} -- PATH",
         ],
-        "critical": _critical_commands(source.layers[0].directory, target),
+        "critical": [
+            *_critical_commands(source.layers[0].directory, target),
+            *[
+                f"# newer than that, for what changed since: {keep} {archive} -C {target} -- PATH"
+                for archive in archives[1:]
+            ],
+        ],
         "full": [
             f"mkdir {new}",
             *unpack,

@@ -246,7 +246,7 @@ def _is_new_tree(record: RestoreRecord, path: str) -> bool:
 def excluded_paths(project: str, exclude: tuple[str, ...]) -> list[str]:
     """What a backup with these patterns leaves out of the project; a directory once."""
     notes = _AllExcluded()
-    for _ in walk(project, PathFilter(exclude), notes):
+    for _found in walk(project, PathFilter(exclude), notes):
         pass
     return notes.paths
 
@@ -281,7 +281,7 @@ def carry(paths: list[str], source: str, target: str) -> None:
         for path in paths:
             if not _can_move(path, old, new):
                 continue
-            (old_fd, name), (new_fd, _) = old.parent(path), new.parent(path)
+            (old_fd, name), (new_fd, _same) = old.parent(path), new.parent(path)
             times = [(fd, os.fstat(fd)) for fd in (old_fd, new_fd)]
             os.rename(name, name, src_dir_fd=old_fd, dst_dir_fd=new_fd)
             for fd, status in times:

@@ -74,7 +74,7 @@ def rotate(settings: RotateSettings, *, check: bool = False) -> dict[str, Any]:
     rotated, problems = [], []
     with vault.lock(settings.lock_wait_seconds), SafeTree(settings.project) as tree:
         vault.recover()
-        for path, _ in due:
+        for path, _size in due:
             try:
                 rotated.append(_rotate_one(vault, tree, path))
             except VaultError:

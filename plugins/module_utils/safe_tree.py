@@ -96,7 +96,7 @@ class SafeTree:
         """The deepest directory on the way that is open, and the names from there on."""
         below: list[str] = []
         while path not in self._fds:
-            path, _, name = path.rpartition("/")
+            path, _slash, name = path.rpartition("/")
             below.append(name)
         return path, below[::-1]
 
@@ -123,7 +123,7 @@ class SafeTree:
         Asking for another one may close it.
         """
         check_relative(path)
-        directory, _, name = path.rpartition("/")
+        directory, _slash, name = path.rpartition("/")
         return self.directory(directory, make=make), to_bytes(name)
 
     def link(self, existing: str, path: str) -> None:

@@ -159,7 +159,7 @@ def _enter(found: Found, notes: ScanNotes) -> Optional[_Level]:
         return None
     try:
         entries = _listing(fd)
-        tagged = any(name == _CACHE_TAG for name, _ in entries) and _is_cache(fd)
+        tagged = any(name == _CACHE_TAG for name, _entry in entries) and _is_cache(fd)
     except OSError as error:
         notes.unreadable.append((found.path, error.strerror or "cannot be read"))
         os.close(fd)

@@ -99,7 +99,7 @@ class Source:
 
     def entries(self) -> Iterator[Entry]:
         """The same without the layers."""
-        return (entry for entry, _ in self.placed())
+        return (entry for entry, _layer in self.placed())
 
     def hidden_paths(self) -> set[str]:
         """Paths that the first layer has and the state has not, or has from another layer."""

@@ -237,7 +237,7 @@ class StreamedFile:
         """How many bytes of data the archive gets."""
         if self.segments is None:
             return self.content_bytes
-        return len(self._map) + sum(length for _, length in self.segments)
+        return len(self._map) + sum(length for _offset, length in self.segments)
 
     def chunks(self) -> Iterator[bytes]:
         """The data as the archive gets it. A file that shrank is filled up with zeros, and :attr:`short` is set."""

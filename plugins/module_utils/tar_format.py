@@ -254,7 +254,7 @@ def _text_field(raw: bytes) -> str:
 
 
 def _from_ustar(fields: tuple[bytes, ...], kind: str) -> Member:
-    name, mode, uid, gid, size, mtime, _, _, link, _, uname, gname = fields
+    name, mode, uid, gid, size, mtime, _sum, _flag, link, _magic, uname, gname = fields
     path = _text_field(name)
     return Member(
         path[:-1] if kind == DIRECTORY and path.endswith("/") else path,
@@ -301,6 +301,6 @@ def _xattrs(records: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def _parse_mtime(raw: bytes) -> int:
-    seconds, _, fraction = raw.decode("ascii").partition(".")
+    seconds, _point, fraction = raw.decode("ascii").partition(".")
     magnitude = int(seconds.lstrip("-")) * _BILLION + int((fraction or "0").ljust(9, "0")[:9])
     return -magnitude if seconds.startswith("-") else magnitude

@@ -292,12 +292,13 @@ def random_policy(dice: random.Random) -> Policy:
 def random_history(dice: random.Random) -> list[Saved]:
     """Several projects over some weeks: verified or not, damaged, pinned, without a base, ahead of the clock."""
     states: list[Saved] = []
-    time = NOW - timedelta(days=dice.choice((1, 20, 80)))
     projects = ["/a", "/b", "/c"][: dice.randint(1, 3)]
     verified = dice.choice(((None,), (True,), (True, True, None, None, False)))
     step_hours = dice.choice((0.2, 3, 30))
-    for number in range(dice.randint(1, 60)):
-        time += timedelta(hours=dice.expovariate(1 / step_hours))
+    steps = [dice.expovariate(1 / step_hours) for _ in range(dice.randint(1, 60))]
+    time = NOW - timedelta(hours=sum(steps))
+    for number, step in enumerate(steps):
+        time += timedelta(hours=step)
         project = dice.choice([*projects, None] if dice.random() < 0.05 else projects)
         bases = [one.state_id for one in states if one.kind == BACKUP and one.project == project]
         is_checkpoint = bool(bases) and dice.random() < 0.6

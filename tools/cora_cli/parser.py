@@ -15,7 +15,7 @@ from .errors import UsageError
 from .registry import Verb
 
 _ABOUT = """\
-Backups of one project that survive clean-up scripts, coding agents and dead disks:
+Backups of one project that survive clean-up scripts, coding agents and size limits:
 complete, immutable, verified, and restorable with nothing but tar, sha256sum and cp."""
 
 _EXAMPLES = (
