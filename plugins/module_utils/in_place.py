@@ -112,6 +112,13 @@ def digest_of(tree: SafeTree, path: str) -> Optional[str]:
     return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class _Staged:
+    path: str
+    temporary: str
+    database: bool
+
+
 class InPlaceChange:
     """Brings entries of an archive into a project, and removes paths from it.
 
@@ -126,7 +133,7 @@ class InPlaceChange:
         self._removals = removals
         self._metadata = metadata
         self._directories: list[Member] = []
-        self._staged: list[tuple[Entry, str]] = []
+        self._staged: list[_Staged] = []
 
     def stage(self, tree: SafeTree) -> None:
         """Write and check everything under temporary names beside its target.
@@ -155,19 +162,19 @@ class InPlaceChange:
 
         :raises OSError: when a rename fails
         """
-        for entry, temporary in self._staged:
-            directory_fd, name = tree.parent(entry.path)
-            if entry.database:
-                self._remove_side_files(tree, entry.path)
-            protected = append_only.lift(tree, entry.path)
-            os.rename(to_bytes(temporary), name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
+        for staged in self._staged:
+            if staged.database:
+                self._remove_side_files(tree, staged.path)
+            protected = append_only.lift(tree, staged.path)
+            directory_fd, name = tree.parent(staged.path)
+            os.rename(to_bytes(staged.temporary), name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
             if protected:
-                append_only.set_again(tree, [entry.path])
+                append_only.set_again(tree, [staged.path])
         for path in sorted(self._removals, key=path_key, reverse=True):
             remove(tree, path)
         for member in reversed(self._directories):
             self._metadata.apply(tree.directory("" if member.path == "." else member.path), member)
-        touched = {_parent(entry.path) for entry, _name in self._staged} | {_parent(path) for path in self._removals}
+        touched = {_parent(staged.path) for staged in self._staged} | {_parent(path) for path in self._removals}
         for path in touched | {_parent(path) for path in self._record.made_directories}:
             if tree.status(path or ".") is not None:
                 os.fsync(tree.directory(path))
@@ -192,12 +199,17 @@ class InPlaceChange:
             tree.directory("" if opened.member.path == "." else opened.member.path, make=True)
             self._directories.append(opened.member)
             return
-        pieces = opened.pieces if len(targets) == 1 else list(opened.pieces)
+        first = ""
         for entry in targets:
-            directory_fd, _name = tree.parent(entry.path, make=True)
             temporary = f".cora-{self._record.token}-{len(self._staged)}"
-            create(directory_fd, to_bytes(temporary), Opened(opened.entry, opened.member, pieces), self._metadata)
-            self._staged.append((entry, temporary))
+            beside = os.path.join(_parent(entry.path), temporary)
+            if first:
+                tree.link(first, beside)  # what was one file in the backup comes back as one
+            else:
+                directory_fd, name = tree.parent(beside, make=True)
+                create(directory_fd, name, opened, self._metadata)
+                first = beside
+            self._staged.append(_Staged(entry.path, temporary, opened.entry.database))
 
     @staticmethod
     def _remove_side_files(tree: SafeTree, path: str) -> None:
