@@ -22,6 +22,7 @@ from .restore_record import (
     CHANGED,
     CHANGING,
     DONE,
+    ROLLED_BACK,
     STAGING,
     SWAP,
     UNDO,
@@ -39,10 +40,12 @@ class Recovery:
     """What was put right.
 
     :param sentences: what was done, for people
+    :param taken_back: restores that had changed something, and are taken back now
     :param undone: restores whose undo had come to its end when it was killed; it is noted only now
     """
 
     sentences: list[str] = field(default_factory=list)
+    taken_back: list[RestoreRecord] = field(default_factory=list)
     undone: list[RestoreRecord] = field(default_factory=list)
 
 
@@ -57,8 +60,11 @@ def recover_restores(vault: Vault, project: Optional[str] = None) -> Recovery:
     for record in records:
         if record.state not in (STAGING, CHANGING, CHANGED):
             continue
+        had_changed = record.state == CHANGING and record.scenario != UNDO
         try:
             recovery.sentences.append(_recover(record, vault))
+            if had_changed and record.state == ROLLED_BACK:
+                recovery.taken_back.append(record)
         except (CoraError, OSError) as error:
             problem = f"The interrupted restore {record.restore_id} of {printable(record.project)} cannot be put right"
             if project in (None, record.project):

@@ -57,10 +57,11 @@ def undo_last(
         raise NotFoundError(f"There is no vault at {printable(vault_path)}, so no restore that could be taken back.")
     with vault.lock(lock_wait_seconds):
         recovery = Recovery() if check else recover_restores(vault, os.path.normpath(project) if project else None)
-        finished = [record for record in recovery.undone if project in (None, record.project)]
+        put_right = recovery.undone + recovery.taken_back
+        finished = [record for record in put_right if project in (None, record.project)]
         record = finished[-1] if finished else _newest(vault, project)
         document: dict[str, Any] = {
-            "changed": not finished,
+            "changed": not finished or bool(recovery.taken_back),
             "undone_id": record.restore_id,
             "backup_id": record.backup_id,
             "project": record.project,
@@ -69,7 +70,8 @@ def undo_last(
             "warnings": [],
             "recovered": recovery.sentences,
         }
-        # an undo that was killed at its very end is asked for again: to undo the undo would bring the restore back
+        # What was asked for is done where a killed restore was just taken back, or where an undo had been killed at its
+        # very end: going on would undo the restore before it, or bring the restore back.
         if not check and not finished:
             control = ServiceControl(services, health_command, health_timeout_seconds)
             document.update(
