@@ -46,7 +46,7 @@ class MetadataWriter:
         """Dress an open file or directory."""
         if self._as_root:
             os.fchown(fd, member.uid, member.gid)
-        _remove_inherited_acls(fd, member)
+        _remove_other_attributes(fd, member)
         os.fchmod(fd, self._mode(member))
         for name, value in member.xattrs.items():
             try:
@@ -76,8 +76,9 @@ class MetadataWriter:
             self.warnings.append(text)
 
 
-def _remove_inherited_acls(fd: int, member: Member) -> None:
-    # a directory with a default ACL gives it to all that is made in it; such a file was not so in the project
+def _remove_other_attributes(fd: int, member: Member) -> None:
+    # a directory with a default ACL gives it to all that is made in it; such a file was not so in the project. And
+    # a directory that was there may have got attributes since.
     try:
         present = os.listxattr(fd)
     except OSError as error:
@@ -85,7 +86,7 @@ def _remove_inherited_acls(fd: int, member: Member) -> None:
             return  # a file system without attributes
         raise
     for name in present:
-        if name in ACL_KEYWORDS and name not in member.xattrs:
+        if (name in ACL_KEYWORDS or name.startswith("user.")) and name not in member.xattrs:
             os.removexattr(fd, name)
 
 

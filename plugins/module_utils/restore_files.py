@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from . import durable
+from .attributes import differing_picks
 from .errors import NotFoundError
 from .extract import MetadataWriter
 from .in_place import SAVED_ARCHIVE, SIDE_FILES, Change, InPlaceChange, compare, discard, save_present
@@ -78,7 +79,10 @@ def plan(project: str, picks: list[Pick], created_ns: int) -> list[Change]:
     if not os.path.isdir(project):
         return [Change("create", pick.entry.path, pick.entry.kind, pick.content.size_bytes) for pick in picks]
     with SafeTree(project) as tree:
-        return [compare(tree, pick.entry, pick.content, created_ns) for pick in picks]
+        changes = [compare(tree, pick.entry, pick.content, created_ns) for pick in picks]
+        alike = [pick for pick, change in zip(picks, changes) if change.action == "same"]
+        other = differing_picks(tree, alike)
+    return [replace(change, action="replace") if change.path in other else change for change in changes]
 
 
 def restore_files(

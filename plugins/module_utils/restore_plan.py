@@ -10,19 +10,21 @@ import shlex
 import stat
 from collections.abc import Iterable, Iterator
 from datetime import timezone
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Optional
 
 from . import layout
+from .attributes import differing
 from .in_place import SIDE_FILES, Change, digest_of
 from .index import Entry
 from .merge import side_by_side
 from .names import path_key, printable
 from .patterns import PathFilter
 from .safe_tree import SafeTree
-from .scan import Found, ScanNotes, walk
+from .scan import Found, ScanNotes, read_link, walk
 from .source import Source
-from .tar_format import DIRECTORY, FILE, HARDLINK
+from .tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK
 from .vault import id_time
 
 _LISTED_AT_MOST = 1000
@@ -65,17 +67,45 @@ def _compare(entry: Entry, found: Optional[Found], backup_ns: int) -> Change:
         return Change("create", entry.path, kind, entry.size_bytes)
     status = found.status
     same = (found.kind, stat.S_IMODE(status.st_mode)) == (kind, entry.mode)
-    if entry.kind == FILE:
-        same_size = entry.database or status.st_size == entry.size_bytes
-        same = same and same_size and status.st_mtime_ns == entry.mtime_ns
+    if os.geteuid() == 0:
+        same = same and (status.st_uid, status.st_gid) == (entry.uid, entry.gid)
+    same = same and _looks_alike(entry, found)
     newer = not same and found.kind != DIRECTORY and status.st_mtime_ns > backup_ns
     return Change("same" if same else "replace", entry.path, kind, entry.size_bytes, newer)
 
 
+def _looks_alike(entry: Entry, found: Found) -> bool:
+    """Whether something of the same kind seems to be what the backup has; no content is read."""
+    if entry.kind == SYMLINK:
+        try:
+            return read_link(found) == entry.link
+        except OSError:
+            return False
+    if entry.kind == FILE:
+        same_size = entry.database or found.status.st_size == entry.size_bytes
+        return same_size and found.status.st_mtime_ns == entry.mtime_ns
+    return entry.kind != HARDLINK or (found.status.st_nlink > 1 and found.status.st_mtime_ns == entry.mtime_ns)
+
+
 def has_same_content(source: Source, project: str) -> bool:
-    """Whether every file of the project is byte for byte what the backup has."""
+    """Whether every file of the project is byte for byte what the backup has, attributes and ACLs too."""
     with SafeTree(project) as tree:
-        return all(digest_of(tree, entry.path) == entry.sha256 for entry in source.entries() if entry.kind == FILE)
+        if not all(_is_the_same(tree, entry) for entry in source.entries()):
+            return False
+        hidden = source.hidden_paths()
+        first, *others = source.layers
+        found = chain(
+            differing(tree, first, lambda entry: () if entry.path in hidden else (entry.path,)),
+            *(differing(tree, layer, lambda entry: (entry.path,)) for layer in others),
+        )
+        return next(found, None) is None
+
+
+def _is_the_same(tree: SafeTree, entry: Entry) -> bool:
+    if entry.kind == HARDLINK:
+        status, target = tree.status(entry.path), tree.status(entry.link)
+        return status is not None and target is not None and os.path.samestat(status, target)
+    return entry.kind != FILE or digest_of(tree, entry.path) == entry.sha256
 
 
 class PlanSummary:
