@@ -206,6 +206,8 @@ def _write_bundle(repository: GitRepo, vault: Vault, staged: str, taken: Taken) 
         # files come first: a broken repository must not keep them from being saved
         taken.notes.unreadable.append((".git", f"commits that no remote has could not be kept: {error}"))
         written = False
+    except OSError as error:
+        durable.fail(error, "write", bundle)
     if not written:
         os.rmdir(os.path.dirname(bundle))
 

@@ -9,6 +9,7 @@ After a failed fsync Linux marks the pages clean and drops them, so trying again
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from typing import BinaryIO, NoReturn
@@ -63,12 +64,36 @@ def write_file(path: str, data: bytes, *, mode: int = 0o600) -> None:
 def replace_file(path: str, data: bytes, *, mode: int = 0o600) -> None:
     """Put a file with these bytes in the place of C(path) in one step, on disk when this returns."""
     temporary = f"{path}.new-{os.getpid()}"
-    write_file(temporary, data, mode=mode)
     try:
+        write_file(temporary, data, mode=mode)
         os.rename(temporary, path)
+    except VaultError:
+        _remove(temporary)
+        raise
     except OSError as error:
+        _remove(temporary)
         fail(error, "replace", path)
     sync_directory(os.path.dirname(path))
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # the error that brought us here is the one to tell
+
+
+def sync_file_system(fd: int) -> None:
+    """Bring to disk all that was written to the file system of an open file, as C(sync -f) does.
+
+    Unlike sync(2) it reports errors, and does not wait for other file systems, of which one may hang.
+
+    :raises OSError: when the system does not promise that the bytes are on disk
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syncfs(fd) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 def sync_directory(path: str) -> None:
@@ -154,11 +179,15 @@ def sync_files(top: str) -> None:
     """
     for directory, _below, names in os.walk(top, topdown=False):
         for name in names:
-            _sync_file(os.path.join(directory, name))
+            sync_file(os.path.join(directory, name))
         sync_directory(directory)
 
 
-def _sync_file(path: str) -> None:
+def sync_file(path: str) -> None:
+    """fsync one file.
+
+    :raises VaultError: when that fails
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:

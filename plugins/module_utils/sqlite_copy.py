@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import Callable
 from urllib.parse import quote
 
+from .durable import sync_file
 from .errors import ProjectError
 from .names import printable
 
@@ -84,6 +85,7 @@ def copy_database(
     :param lock_timeout_seconds: how long to wait for a program that has locked the database
     :param expected_inode: C(st_dev) and C(st_ino) the source must have: what the caller saw when it decided to copy it
     :raises ProjectError: the source is no regular file (a link, say), or another file took its place
+    :raises VaultError: the copy could not be brought to disk
     :raises OSError: it vanished or cannot be read, or there is no room for the copy
     """
     with _pin(source, expected_inode) as pin, _scratch_beside(destination) as scratch:
@@ -94,7 +96,7 @@ def copy_database(
             os.unlink(target)
             _copy_bytes(pin.reopen_path, target)
             method, reason, integrity = "plain", f"{reason}; after recovery: {integrity}", check_integrity(target)
-        _sync(target)
+        sync_file(target)
         os.rename(target, destination)
     return DatabaseCopy(method, integrity, _warning(source, method, reason, integrity))
 
@@ -332,14 +334,6 @@ def _remove(target: str) -> None:
             os.unlink(target + suffix)
         except FileNotFoundError:
             pass
-
-
-def _sync(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _count_open(inode: tuple[int, int]) -> int:
