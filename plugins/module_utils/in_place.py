@@ -141,15 +141,33 @@ class InPlaceChange:
         :raises CoraError: when something is damaged or cannot be written; call :meth:`discard` then
         """
         self._note_places(tree)
+        try:
+            self._stage_all(tree)
+            self._sync(tree)
+        except OSError as error:
+            raise RestoreError(
+                f"The files could not be written beside their places in {printable(tree.root)}: {error.strerror}."
+            ) from error
+        missing = len(self._picks) - len(self._staged) - len(self._directories)
+        if missing:
+            raise RestoreError(f"{missing} entries are in the index and not in the archive.")
+
+    def _stage_all(self, tree: SafeTree) -> None:
         wanted: dict[Layer, dict[str, list[Entry]]] = {}
         for pick in self._picks:
             wanted.setdefault(pick.layer, {}).setdefault(pick.content.path, []).append(pick.entry)
         for layer, targets in wanted.items():
             with ArchiveReader(layer.directory, archive=layer.archive) as reader:
                 self._stage_layer(tree, reader, targets)
-        missing = len(self._picks) - len(self._staged) - len(self._directories)
-        if missing:
-            raise RestoreError(f"{missing} entries are in the index and not in the archive.")
+
+    def _sync(self, tree: SafeTree) -> None:
+        # a rename may reach the disk before the content does: after a power cut there would be an empty file
+        devices = set()
+        for path in sorted({_parent(entry.path) for entry, _ in self._staged}):
+            fd = tree.directory(path)
+            if os.fstat(fd).st_dev not in devices:
+                durable.sync_file_system(fd)
+                devices.add(os.fstat(fd).st_dev)
 
     def _stage_layer(self, tree: SafeTree, reader: ArchiveReader, targets: dict[str, list[Entry]]) -> None:
         for group in reader.groups():

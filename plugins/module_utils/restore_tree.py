@@ -17,6 +17,7 @@ import stat
 from collections.abc import Iterator
 from typing import Callable
 
+from . import durable
 from .errors import RestoreError
 from .extract import MetadataWriter, TreeExtractor
 from .names import free_name, printable, to_bytes
@@ -86,12 +87,22 @@ def build_tree(record: RestoreRecord, source: Source, metadata: MetadataWriter, 
         raise RestoreError(f"{printable(record.staged)} cannot be made: {error.strerror}.") from error
     try:
         count = TreeExtractor(record.staged, metadata, progress).run(source)
+        _sync_file_system(record.staged)
     except BaseException:
         shutil.rmtree(record.staged)
         raise
-    os.sync()
     record.staged_inode = os.stat(record.staged).st_ino
     return count
+
+
+def _sync_file_system(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        durable.sync_file_system(fd)
+    except OSError as error:
+        raise RestoreError(f"What was unpacked did not reach the disk: {error.strerror}.") from error
+    finally:
+        os.close(fd)
 
 
 def swap_in(
