@@ -63,7 +63,7 @@ def run_restore(request: RestoreRequest) -> dict[str, Any]:
         return {**document, "changed": request.scenario != "plan" and _changes_something(document)}
     started = time.monotonic()
     vault = Vault(request.vault)
-    with vault.lock(request.lock_wait_seconds) if vault.exists() else _no_vault(request.vault):
+    with vault.lock(request.lock_wait_seconds, reading=True) if vault.exists() else _no_vault(request.vault):
         recovered = recover_restores(vault, _target(request)).sentences
         planned = _plan(request)
         document = _plan_document(request, planned)
@@ -182,6 +182,7 @@ def _restore(request: RestoreRequest, vault: Vault, planned: _Planned) -> dict[s
         backup_id=planned.backup_id,
         project=planned.project,
         scenario=request.scenario,
+        room_bytes=sum(change.size_bytes for change in planned.changes),
     )
     control = ServiceControl(request.services, request.health_command, request.health_timeout_seconds)
     metadata = MetadataWriter(keep_setuid=request.keep_setuid)

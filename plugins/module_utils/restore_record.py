@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a restore did, written down before it is done, so that a killed one can be put right and a finished one undone.
 
-Each restore has a directory C(<vault>/.cora/restores/<restore id>/) with C(STATE.json) and, for files that were
+Each restore has a directory C(<vault>/.cora/restores/<restore id>/) (where the vault cannot be written: below
+C(/var/lib/cora/restores/)) with C(STATE.json) and, for files that were
 replaced, an archive of them. States: C(staging) → C(changing) → C(changed) → C(done), or C(rolled_back), C(abandoned),
 later C(undone). C(changed) means that everything is in its place and only services and their health are still to be
 seen to: whoever worked on after a kill there worked on the restored files, so a later run lets them stand.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta, timezone
 from typing import Any, Optional
@@ -35,6 +37,9 @@ IN_PLACE, SWAP = "in_place", "swap"
 UNDO = "undo"
 _STATE = "STATE.json"
 _ID_TIME = "%Y%m%d-%H%M%S"
+_ID = re.compile(r"\d{8}-\d{6}")
+_HEADROOM_BYTES = 1024 * 1024
+_HEADROOM_INODES = 16
 
 
 @dataclass
@@ -95,25 +100,48 @@ class RestoreRecord:
             pass  # the vault is full: what stands there counts as done already, see recover_restores
 
 
-def new_record(vault: Vault, *, kind: str, backup_id: str, project: str, scenario: str) -> RestoreRecord:
+def new_record(
+    vault: Vault, *, kind: str, backup_id: str, project: str, scenario: str, room_bytes: int = 0
+) -> RestoreRecord:
     """Begin a record; its directory is made. Needs the vault's lock.
 
-    :raises VaultError: when the vault cannot be written
+    It stands in the vault; where that cannot be written (mounted read-only, full), in this machine's own place: the day
+    on which a vault is mounted read-only is the day on which it is needed.
+
+    :param room_bytes: what is going to be saved in it
+    :raises VaultError: when neither can be written
     """
     now = datetime.now(timezone.utc).replace(microsecond=0)
-    durable.make_directories(vault.restores)  # somebody may have cleared what is not sealed of the vault
-    taken = sorted(os.listdir(vault.restores))
+    taken = sorted(name for _, name in _all_names(vault))
     if taken:
         # later than every earlier one, whatever the clock says: undo means the newest
         now = max(now, datetime.strptime(taken[-1], _ID_TIME).replace(tzinfo=timezone.utc) + timedelta(seconds=1))
     restore_id = f"{now:{_ID_TIME}}"
-    directory = os.path.join(vault.restores, restore_id)
-    durable.make_directories(directory)
-    record = RestoreRecord(directory, restore_id, kind, backup_id, project, scenario)
+    record = RestoreRecord("", restore_id, kind, backup_id, project, scenario)
     record.at = f"{now:%Y-%m-%dT%H:%M:%SZ}"
     record.token = restore_id
+    if _has_room(vault, room_bytes):
+        try:
+            return _begin(record, vault.restores)
+        except VaultError:
+            pass  # it cannot be written, whatever it said of its room
+    return _begin(record, vault.away)
+
+
+def _begin(record: RestoreRecord, parent: str) -> RestoreRecord:
+    record.directory = os.path.join(parent, record.restore_id)
+    durable.make_directories(record.directory)  # its parents too: somebody may have cleared what is not sealed
     record.write()
     return record
+
+
+def _has_room(vault: Vault, room_bytes: int) -> bool:
+    if not os.path.isdir(vault.control):
+        return False  # backups that were copied somewhere: nothing is added to them
+    status = os.statvfs(vault.control)
+    # btrfs and others count no inodes and say 0
+    has_inodes = status.f_favail > _HEADROOM_INODES or not status.f_files
+    return has_inodes and status.f_bavail * status.f_frsize > room_bytes + _HEADROOM_BYTES
 
 
 def read_records(vault: Vault) -> list[RestoreRecord]:
@@ -121,18 +149,17 @@ def read_records(vault: Vault) -> list[RestoreRecord]:
 
     :raises RestoreError: when one is damaged
     """
-    if not os.path.isdir(vault.restores):
-        return []
-    return [
-        _read(os.path.join(vault.restores, name))
-        for name in sorted(os.listdir(vault.restores))
-        if _is_record(vault, name)
-    ]
-
-
-def _is_record(vault: Vault, name: str) -> bool:
+    paths = [os.path.join(parent, name) for parent, name in _all_names(vault)]
     # without a state nothing was changed yet: a kill between making the directory and writing into it
-    return os.path.exists(os.path.join(vault.restores, name, _STATE))
+    return [_read(path) for path in paths if os.path.exists(os.path.join(path, _STATE))]
+
+
+def _all_names(vault: Vault) -> list[tuple[str, str]]:
+    found = []
+    for parent in (vault.restores, vault.away):
+        if os.path.isdir(parent):
+            found += [(parent, name) for name in os.listdir(parent) if _ID.fullmatch(name)]
+    return sorted(found, key=lambda pair: pair[1])
 
 
 def _read(directory: str) -> RestoreRecord:
@@ -142,4 +169,7 @@ def _read(directory: str) -> RestoreRecord:
             document: dict[str, Any] = json.load(stream)
         return RestoreRecord(directory=directory, **document)
     except (OSError, ValueError, TypeError) as error:
-        raise RestoreError(f"The record of a restore, {printable(path)}, cannot be read: {error}") from error
+        raise RestoreError(
+            f"The record of a restore, {printable(path)}, cannot be read: {error}. Move {printable(directory)} away; "
+            "that restore can then only be taken back by hand."
+        ) from error

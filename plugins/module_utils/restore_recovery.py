@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .errors import CoraError, RestoreError
+from .errors import CoraError, RestoreError, VaultError
 from .in_place import discard
 from .names import printable
 from .restore_files import put_back_later
@@ -107,5 +107,8 @@ def _note_undone(records: list[RestoreRecord], recovery: Recovery) -> None:
     for record in records:
         undone = by_id.get(record.backup_id) if record.scenario == UNDO and record.state == DONE else None
         if undone is not None and undone.state == DONE:
-            undone.write(UNDONE)
+            try:
+                undone.write(UNDONE)
+            except VaultError:
+                continue  # the vault is mounted read-only: the record of the undo says all there is to say
             recovery.undone.append(undone)

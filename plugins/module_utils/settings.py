@@ -154,10 +154,17 @@ def default_vault() -> str:
     """C(/var/backups/cora) for root; for others a directory under their XDG state home."""
     if os.geteuid() == 0:
         return "/var/backups/cora"
+    return os.path.join(state_directory(), "vault")
+
+
+def state_directory() -> str:
+    """Where this user's own notes go: C(/var/lib/cora) for root; for others a directory under their XDG state home."""
+    if os.geteuid() == 0:
+        return "/var/lib/cora"
     state = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
         state = os.path.join(os.path.expanduser("~"), ".local", "state")
-    return os.path.join(state, "cora", "vault")
+    return os.path.join(state, "cora")
 
 
 def default_seal() -> str:

@@ -9,7 +9,7 @@ import os
 import time
 from typing import Any, Optional
 
-from .errors import NotFoundError, RestoreError
+from .errors import NotFoundError, RestoreError, VaultError
 from .extract import MetadataWriter
 from .in_place import Change
 from .names import printable
@@ -55,7 +55,7 @@ def undo_last(
     vault = Vault(vault_path)
     if not vault.exists():
         raise NotFoundError(f"There is no vault at {printable(vault_path)}, so no restore that could be taken back.")
-    with vault.lock(lock_wait_seconds):
+    with vault.lock(lock_wait_seconds, reading=True):
         recovery = Recovery() if check else recover_restores(vault, os.path.normpath(project) if project else None)
         put_right = recovery.undone + recovery.taken_back
         finished = [record for record in put_right if project in (None, record.project)]
@@ -77,15 +77,24 @@ def undo_last(
             document.update(
                 _undo_swap(vault, record, control) if record.kind == SWAP else _undo_files(vault, record, control)
             )
-            record.write(UNDONE)
+            _note(record)
     document["duration_seconds"] = round(time.monotonic() - started, 3)
     return document
 
 
+def _note(record: RestoreRecord) -> None:
+    try:
+        record.write(UNDONE)
+    except VaultError:
+        pass  # the vault is mounted read-only by now: the record of the undo, which names it, says so
+
+
 def _newest(vault: Vault, project: Optional[str]) -> RestoreRecord:
     wanted = os.path.normpath(project) if project else None
-    for record in reversed(read_records(vault)):
-        if record.state == DONE and wanted in (None, record.project):
+    records = read_records(vault)
+    undone = {record.backup_id for record in records if (record.scenario, record.state) == (UNDO, DONE)}
+    for record in reversed(records):
+        if record.state == DONE and record.restore_id not in undone and wanted in (None, record.project):
             return record
     of = f" of {printable(wanted)}" if wanted else ""
     raise NotFoundError(f"There is no restore{of} in {printable(vault.root)} that could be taken back.")
@@ -95,7 +104,14 @@ def _undo_files(vault: Vault, record: RestoreRecord, control: ServiceControl) ->
     picks = saved_picks(record)
     changes = plan(record.project, picks, 0)
     removals = record.created + record.made_directories
-    own = new_record(vault, kind=IN_PLACE, backup_id=record.restore_id, project=record.project, scenario=UNDO)
+    own = new_record(
+        vault,
+        kind=IN_PLACE,
+        backup_id=record.restore_id,
+        project=record.project,
+        scenario=UNDO,
+        room_bytes=sum(change.size_bytes for change in changes),
+    )
     try:
         services = restore_files(own, vault.root, picks, changes, control, MetadataWriter(keep_setuid=True), removals)
     finally:

@@ -12,8 +12,10 @@ removed.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import glob
+import hashlib
 import json
 import os
 import re
@@ -37,8 +39,8 @@ from .inode_flags import (
     seal_tree,
     tree_paths,
 )
-from .names import printable
-from .settings import SEAL_REQUIRED
+from .names import printable, to_bytes
+from .settings import SEAL_REQUIRED, state_directory
 
 ID_PATTERN = re.compile(r"(\d{8}-\d{6})-([0-9a-f]{4,40}|nogit)")
 _ID_TIME = "%Y%m%d-%H%M%S"
@@ -60,10 +62,12 @@ class Vault:
         self.restores = os.path.join(self.control, "restores")
         self.progress = os.path.join(self.root, "progress")
         self._lock_path = os.path.join(self.control, "lock")
+        #: Stands in for C(restores) and C(lock) where the vault cannot be written: mounted read-only, full, or a copy.
+        self.away = os.path.join(state_directory(), "restores", _short_name(os.path.realpath(root)))
 
     def exists(self) -> bool:
-        """Whether anything was ever put there."""
-        return os.path.isdir(self.control)
+        """Whether anything was ever put there; backups that were copied to some other disk are a vault too."""
+        return os.path.isdir(self.control) or bool(self.ids())
 
     def path_of(self, backup_id: str) -> str:
         """Directory of a backup."""
@@ -135,19 +139,37 @@ class Vault:
                 )
 
     @contextmanager
-    def lock(self, wait_seconds: float = 0.0) -> Iterator[None]:
+    def lock(self, wait_seconds: float = 0.0, *, reading: bool = False) -> Iterator[None]:
         """Hold the vault; the kernel lets go when the process ends, however it ends.
 
+        :param reading: nothing is to be added, so a vault that cannot be written will do
         :raises LockedError: when another run holds it for longer than C(wait_seconds)
+        :raises VaultError: when it cannot be written, and is to be
         """
-        fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = self._open_lock(reading=reading)
         try:
             self._take(fd, time.monotonic() + wait_seconds)
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()} since {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC".encode(), 0)
+            try:
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, f"{os.getpid()} since {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC".encode(), 0)
+            except OSError:
+                pass  # the lock holds all the same; only its holder cannot be named
             yield
         finally:
             os.close(fd)
+
+    def _open_lock(self, *, reading: bool) -> int:
+        flags = os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return os.open(self._lock_path, os.O_RDWR | os.O_CREAT | flags, 0o600)
+        except OSError as error:
+            if not reading or error.errno == errno.ELOOP:
+                durable.fail(error, "lock", self._lock_path)
+        try:
+            return os.open(self._lock_path, os.O_RDONLY | flags)
+        except FileNotFoundError:
+            durable.make_directories(self.away)
+            return os.open(os.path.join(self.away, "lock"), os.O_RDWR | os.O_CREAT | flags, 0o600)
 
     def _take(self, fd: int, deadline: float) -> None:
         while True:
@@ -277,6 +299,10 @@ def is_id(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _short_name(path: str) -> str:
+    return hashlib.sha256(to_bytes(path)).hexdigest()[:16]
 
 
 def id_time(backup_id: str) -> datetime:

@@ -16,7 +16,7 @@ from typing import Any, Optional
 from . import layout
 from .archive_reader import ArchiveReader, Group
 from .catalog import resolve_id
-from .errors import IntegrityError
+from .errors import IntegrityError, VaultError
 from .inode_flags import unsealed_paths
 from .names import printable
 from .parallel import ordered_map
@@ -76,15 +76,16 @@ def verify_backup(
         "warnings": _seal_warnings(path, unsealed),
         "duration_seconds": round(time.monotonic() - started, 3),
     }
-    keeper.note_verified(
-        backup_id,
-        {
-            "at": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
-            "ok": result["ok"],
-            "quick": quick,
-            "damaged": len(findings.damaged),
-        },
-    )
+    note = {
+        "at": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+        "ok": result["ok"],
+        "quick": quick,
+        "damaged": len(findings.damaged),
+    }
+    try:
+        keeper.note_verified(backup_id, note)
+    except VaultError as error:
+        result["warnings"].append(f"That it was checked could not be noted: {error}")
     return result
 
 
