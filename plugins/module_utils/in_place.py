@@ -163,7 +163,7 @@ class InPlaceChange:
     def _sync(self, tree: SafeTree) -> None:
         # a rename may reach the disk before the content does: after a power cut there would be an empty file
         devices = set()
-        for path in sorted({_parent(entry.path) for entry, _ in self._staged}):
+        for path in sorted({_parent(staged.path) for staged in self._staged}):
             fd = tree.directory(path)
             if os.fstat(fd).st_dev not in devices:
                 durable.sync_file_system(fd)
