@@ -115,7 +115,7 @@ def decision_of(saved: Saved) -> Decision:
 
 def reference_time(states: Iterable[Saved], now: datetime) -> datetime:
     """From when ages are counted: the newest state of a project whose time can be believed."""
-    return min(now, max((saved.made_at for saved in states if not in_future(saved, now)), default=now))
+    return max((saved.made_at for saved in states if not in_future(saved, now)), default=now)
 
 
 def in_future(saved: Saved, now: datetime) -> bool:

@@ -188,7 +188,7 @@ def _made_at(row: dict[str, Any], now: datetime) -> datetime:
 def disk_bytes(top: str) -> int:
     """What a directory takes on disk; a file with two names counts once."""
     sizes: dict[int, int] = {}
-    for directory, _, names in os.walk(top):
+    for directory, _directories, names in os.walk(top):
         for path in (directory, *(os.path.join(directory, name) for name in names)):
             try:
                 status = os.lstat(path)
@@ -216,7 +216,7 @@ def _decide_restore(record: RestoreRecord, policy: Policy, reference: datetime, 
         decision.reasons.append("the newest restore of its project")
     if record.state in (STAGING, CHANGING, CHANGED):
         decision.reasons.append("interrupted: the next restore or undo puts it right")
-    if reference - made_at <= timedelta(days=policy.keep_restores_days):
+    if policy.keep_restores_days and reference - made_at <= timedelta(days=policy.keep_restores_days):
         decision.reasons.append(f"not older than {policy.keep_restores_days:g} days")
     if not decision.reasons:
         decision.keep = False

@@ -144,8 +144,9 @@ class _Rules:
             reasons.append("the newest verified backup of its project")
         elif saved.state_id == self._newest:
             reasons.append("the newest backup of its project")
-        if self._needed[saved.state_id]:
-            reasons.append(f"the base of kept checkpoints: {self._needed[saved.state_id]}")
+        count = self._needed[saved.state_id]
+        if count:
+            reasons.append(f"the base of {count} kept checkpoint{'s' if count > 1 else ''}")
         reasons += self._found[saved.state_id]
         within = self._policy.keep_within_days
         if within and self._reference - saved.made_at <= timedelta(days=within):

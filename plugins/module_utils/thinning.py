@@ -105,13 +105,13 @@ class _Slots:
         age = self._reference - saved.made_at
         hour, day = f"{saved.made_at:%Y-%m-%d %H}h", f"{saved.made_at:%Y-%m-%d}"
         policy = self._policy
-        if age <= timedelta(hours=policy.keep_checkpoints_hours):
+        if _within(age, timedelta(hours=policy.keep_checkpoints_hours)):
             reason: Optional[str] = f"not older than {policy.keep_checkpoints_hours:g} hours"
         elif saved.verified is False:
             return None
-        elif age <= timedelta(days=policy.keep_checkpoints_hourly_days) and hour not in self._hours:
+        elif _within(age, timedelta(days=policy.keep_checkpoints_hourly_days)) and hour not in self._hours:
             reason = f"hourly {hour}"
-        elif age <= timedelta(days=policy.keep_checkpoints_daily_days) and day not in self._days:
+        elif _within(age, timedelta(days=policy.keep_checkpoints_daily_days)) and day not in self._days:
             reason = f"daily {day}"
         else:
             return None
@@ -119,6 +119,10 @@ class _Slots:
             self._hours.add(hour)
             self._days.add(day)
         return reason
+
+
+def _within(age: timedelta, limit: timedelta) -> bool:
+    return bool(limit) and age <= limit  # 0 switches a rule off
 
 
 def apply_budget(decisions: Iterable[Decision], budget_bytes: int) -> Optional[str]:

@@ -17,7 +17,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "playbooks" / "collections"))
 
 from ansible_collections.cora.backup.plugins.module_utils.backup import create_backup
+from ansible_collections.cora.backup.plugins.module_utils.checkpoint import save
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
+from ansible_collections.cora.backup.plugins.module_utils.keep_rules import Policy
+from ansible_collections.cora.backup.plugins.module_utils.prune import PruneRequest, prune
 from ansible_collections.cora.backup.plugins.module_utils.restore import run_restore
 from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings, RestoreRequest, Service
 from ansible_collections.cora.backup.plugins.module_utils.undo import undo_last
@@ -34,6 +37,10 @@ def call(request: dict[str, Any]) -> dict[str, Any]:
         arguments["services"] = tuple(Service(**_as_arguments(service)) for service in arguments["services"])
     if wanted == "backup":
         return create_backup(BackupSettings(**arguments))
+    if wanted == "save":
+        return save(BackupSettings(**arguments))
+    if wanted == "prune":
+        return prune(PruneRequest(policy=Policy(**arguments.pop("policy")), **arguments))
     if wanted == "restore":
         return run_restore(RestoreRequest(**arguments))
     if wanted == "undo":
