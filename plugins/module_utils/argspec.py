@@ -8,10 +8,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from types import FrameType
+from dataclasses import fields
 from typing import Any, Optional
 
 from . import catalog
 from .errors import CoraError, ProgramError, RestoreError, SettingsError
+from .keep_rules import Policy, PruneRequest
 from .names import printable
 from .project_meant import project_meant
 from .settings import (
@@ -84,6 +86,40 @@ def restore_spec() -> Spec:
         **SERVICES_SPEC,
         **RUN_SPEC,
     }
+
+
+def prune_spec() -> Spec:
+    """Options of the module C(prune); those of the policy have the names that it has in the engine."""
+    spec: Spec = {item.name: {"type": _POLICY_TYPES[str(item.type)]} for item in fields(Policy)}
+    spec["keep_tags"] = {"type": "list", "elements": "str"}
+    return {
+        **spec,
+        "project": {"type": "path"},
+        "verify": {"type": "bool", "default": False},
+        **VAULT_SPEC,
+        **RUN_SPEC,
+    }
+
+
+_POLICY_TYPES = {"int": "int", "float": "float", "tuple[str, ...]": "list"}
+
+
+def prune_request(params: Params) -> PruneRequest:
+    """What C(prune) is asked to do; what was left out of the policy is the engine's default.
+
+    :raises CoraError: when it cannot be
+    """
+    chosen = {item.name: params[item.name] for item in fields(Policy) if params[item.name] is not None}
+    if "keep_tags" in chosen:
+        chosen["keep_tags"] = tuple(chosen["keep_tags"])
+    return PruneRequest(
+        vault=vault_of(params),
+        policy=Policy(**chosen),
+        project=params["project"].rstrip("/") if params["project"] else None,
+        verify=params["verify"],
+        lock_wait_seconds=params["lock_wait_seconds"],
+        progress_file=params["progress_file"],
+    )
 
 
 def vault_of(params: Params) -> str:

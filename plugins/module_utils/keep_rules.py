@@ -64,6 +64,22 @@ class Policy:
 
 
 @dataclass(frozen=True)
+class PruneRequest:
+    """One run.
+
+    :param project: only what is of this project
+    :param verify: where something would go but for a backup that nobody has verified yet, verify that
+    """
+
+    vault: str
+    policy: Policy
+    project: Optional[str] = None
+    verify: bool = False
+    lock_wait_seconds: float = 0.0
+    progress_file: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class Saved:
     """A backup or a checkpoint, as far as it matters here.
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Optional
 
 from . import layout
 from .catalog import checkpoint_rows, list_backups
 from .errors import RestoreError
-from .keep_rules import BACKUP, CHECKPOINT, CLOCK_TOLERANCE, RESTORE, Decision, Policy, Saved
+from .keep_rules import BACKUP, CHECKPOINT, CLOCK_TOLERANCE, RESTORE, Decision, Policy, PruneRequest, Saved
 from .names import printable
 from .remover import Remover
 from .restore_record import CHANGED, CHANGING, STAGING, RestoreRecord, read_records
@@ -24,22 +23,6 @@ from .verify import verify_backup
 
 _DISK_BLOCK = 512
 _RESTORE_TIME = "%Y%m%d-%H%M%S"
-
-
-@dataclass(frozen=True)
-class PruneRequest:
-    """One run.
-
-    :param project: only what is of this project
-    :param verify: where something would go but for a backup that nobody has verified yet, verify that
-    """
-
-    vault: str
-    policy: Policy
-    project: Optional[str] = None
-    verify: bool = False
-    lock_wait_seconds: float = 0.0
-    progress_file: Optional[str] = None
 
 
 def prune(request: PruneRequest, *, check: bool = False) -> dict[str, Any]:

@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "playbooks" / "coll
 from ansible_collections.cora.backup.plugins.module_utils.backup import create_backup
 from ansible_collections.cora.backup.plugins.module_utils.checkpoint import save
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
-from ansible_collections.cora.backup.plugins.module_utils.keep_rules import Policy
-from ansible_collections.cora.backup.plugins.module_utils.prune import PruneRequest, prune
+from ansible_collections.cora.backup.plugins.module_utils.keep_rules import Policy, PruneRequest
+from ansible_collections.cora.backup.plugins.module_utils.prune import prune
 from ansible_collections.cora.backup.plugins.module_utils.restore import run_restore
 from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings, RestoreRequest, Service
 from ansible_collections.cora.backup.plugins.module_utils.undo import undo_last
