@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from types import FrameType
 from dataclasses import fields
+from types import FrameType
 from typing import Any, Optional
 
 from . import catalog

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import datetime, timedelta, timezone
-from typing import Any, Optional
+from typing import Any
 
 from . import layout
 from .catalog import checkpoint_rows, list_backups
