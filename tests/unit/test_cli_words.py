@@ -187,7 +187,7 @@ def test_secrets_do_not_reach_the_artifacts_of_a_run() -> None:
 @pytest.mark.parametrize("name", ["C", "POSIX", "no_SUCH.locale"])
 def test_ansible_gets_a_locale_it_accepts(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("LC_ALL", name)
-    assert added_variables()["LC_ALL"] == "C.UTF-8"
+    assert added_variables(Path("/nonexistent"))["LC_ALL"] == "C.UTF-8"
 
 
 def test_json_output_is_ascii(capsys: pytest.CaptureFixture[str]) -> None:

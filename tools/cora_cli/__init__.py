@@ -11,10 +11,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-#: The checkout this command belongs to.
+#: The checkout, or the installed collection, this command belongs to.
 ROOT = Path(__file__).resolve().parents[2]
 
-_COLLECTIONS = str(ROOT / "playbooks" / "collections")
-if _COLLECTIONS not in sys.path:
+#: Whether this is an installed collection: then it stands where Ansible looks for it, and has no inventory of its own.
+IS_INSTALLED = ROOT.parts[-3:] == ("ansible_collections", "cora", "backup")
+
+#: The directory in which Python and Ansible find the collection.
+COLLECTIONS = ROOT.parents[2] if IS_INSTALLED else ROOT / "playbooks" / "collections"
+
+if str(COLLECTIONS) not in sys.path:
     # first, because a Python with the whole Ansible distribution has an ansible_collections of its own
-    sys.path.insert(0, _COLLECTIONS)
+    sys.path.insert(0, str(COLLECTIONS))

@@ -16,6 +16,7 @@ from ansible_collections.cora.backup.plugins.module_utils import settings
 
 from . import ROOT
 from .errors import UsageError
+from .installed_settings import installed_settings
 from .inventory import Inventory
 from .output import Output
 
@@ -38,8 +39,8 @@ class Context:
 
     @cached_property
     def inventory(self) -> Inventory:
-        """Settings of the checkout."""
-        return Inventory(ROOT / "inventory")
+        """Settings of the checkout, or of the host on which this command is installed."""
+        return Inventory(ROOT / "inventory", installed_settings())
 
     @cached_property
     def named_project(self) -> str | None:
@@ -93,7 +94,7 @@ class Context:
             return None
         path = os.path.expandvars(os.path.expanduser(value))
         if not os.path.isabs(path):
-            raise UsageError(f"{name} in the inventory must be an absolute path, not {value!r}.")
+            raise UsageError(f"{name} in the settings must be an absolute path, not {value!r}.")
         return os.path.normpath(path)
 
 
@@ -109,6 +110,8 @@ def _working_directory() -> str:
 
 
 def _own_name() -> str:
+    if installed_settings():
+        return "cora"
     script = str(ROOT / "tools" / "cora.sh")
     found = shutil.which("cora")
     if found and os.path.realpath(found) == script:

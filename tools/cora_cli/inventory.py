@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, cora.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings that stand in the inventory, for the verbs that need no Ansible."""
+"""Settings that stand in the inventory or are installed on this host, for the verbs that need no Ansible."""
 
 from __future__ import annotations
 
@@ -10,20 +10,29 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
+from .installed_settings import read_installed
+from .settings_file import load_settings
 
 _SET = re.compile(rb"^[\"']?cora_", re.MULTILINE)
 
 
 class Inventory:
-    """The variables of C(inventory/group_vars/all) and C(inventory/host_vars/localhost).
+    """The variables of C(inventory/group_vars/all) and C(inventory/host_vars/localhost), and of this host.
 
     :param directory: the inventory
+    :param installed: the settings of this host, where cora is installed; they win
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, installed: Path | None = None) -> None:
         self._values: dict[str, tuple[Any, Path]] = {}
         for path in _files(directory):
             self._read(path)
+        #: What is installed on this host: playbooks know the inventory, but not these.
+        self.installed: dict[str, Any] = {}
+        if installed is not None:
+            for path, values in read_installed(installed):
+                self.installed.update(values)
+                self._values.update({name: (value, path) for name, value in values.items()})
 
     def text(self, name: str, option: str) -> str | None:
         """A setting that is plain text; None where it is not set.
@@ -42,9 +51,7 @@ class Inventory:
         content = path.read_bytes()
         if not _SET.search(content):
             return
-        for name, value in _load(content, path).items():
-            if isinstance(name, str) and name.startswith("cora_"):
-                self._values[name] = (value, path)
+        self._values.update({name: (value, path) for name, value in load_settings(content, path).items()})
 
 
 def _files(directory: Path) -> list[Path]:
@@ -54,21 +61,3 @@ def _files(directory: Path) -> list[Path]:
         found += [path for path in candidates if path.is_file()]
         found += sorted(path for path in top.glob("*") if path.suffix in (".yml", ".yaml"))
     return found
-
-
-def _load(content: bytes, path: Path) -> dict[Any, Any]:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """Knows that there are tags of Ansible, such as C(!vault), and leaves them alone."""
-
-    Loader.add_multi_constructor("!", lambda loader, suffix, node: _Opaque())
-    try:
-        value = yaml.load(content, Loader=Loader)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    return value if isinstance(value, dict) else {}
-
-
-class _Opaque:
-    """A value that only Ansible understands."""

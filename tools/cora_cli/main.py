@@ -9,16 +9,18 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Any
 
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.version import VERSION
 
 from .context import Context
-from .errors import FAILED, INTERRUPTED, WRONG_USAGE, CommandError, UsageError, exit_code
+from .errors import DONE, FAILED, INTERRUPTED, WRONG_USAGE, CommandError, UsageError, exit_code
 from .extra_vars import parse_extra_vars
 from .output import Output, tolerate_any_locale
 from .parser import build_parser, extra_vars, verbosity
 from .registry import all_verbs
+from .unattended import is_skipped, logged
 
 
 def main(words: Sequence[str]) -> int:
@@ -31,14 +33,11 @@ def main(words: Sequence[str]) -> int:
     if not _wants_details(words):
         sys.excepthook = _short_excepthook(output)
     try:
-        return _run(words, output)
-    except CommandError as error:
-        output.error(str(error), error.error, error.details)
+        with logged(list(words)):
+            return _run_and_report(words, output)
+    except UsageError as error:
+        output.error(str(error), error.error, {})
         return error.code
-    except CoraError as error:
-        name = type(error).__name__
-        output.error(str(error), name, {})
-        return exit_code(name)
     except KeyboardInterrupt:
         output.error("Interrupted.", "Interrupted", {})
         return INTERRUPTED
@@ -46,6 +45,24 @@ def main(words: Sequence[str]) -> int:
         # whoever read our output has left; let the interpreter not try again when it closes stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _run_and_report(words: Sequence[str], output: Output) -> int:
+    try:
+        return _run(words, output)
+    except CommandError as error:
+        return _report(output, str(error), error.error, error.details, error.code)
+    except CoraError as error:
+        name = type(error).__name__
+        return _report(output, str(error), name, {}, exit_code(name))
+
+
+def _report(output: Output, message: str, error: str, details: dict[str, Any], code: int) -> int:
+    if is_skipped(error):
+        output.note(f"Left out, and that is no failure: {message}")
+        return DONE
+    output.error(message, error, details)
+    return code
 
 
 def _run(words: Sequence[str], output: Output) -> int:

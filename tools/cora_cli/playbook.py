@@ -19,7 +19,7 @@ from .events import Events
 from .interrupts import Interrupts
 from .progress import Progress
 from .run_directory import keep_run_directory, make_run_directory, remove_run_directory
-from .run_environment import added_variables, without_secrets
+from .run_environment import added_variables, inventory_of_run, without_secrets
 from .variables import Value, literal_yaml
 
 
@@ -62,7 +62,8 @@ def _run_ansible(
 ) -> int:
     import ansible_runner.interface
 
-    words = ["-e", f"@{_write(directory / 'env/given.json', json.dumps(context.extra_vars, default=str))}"]
+    given = {**context.inventory.installed, **context.extra_vars}
+    words = ["-e", f"@{_write(directory / 'env/given.json', json.dumps(given, default=str))}"]
     words += ["-e", f"@{_write(directory / 'env/own.yml', literal_yaml(own))}"]
     if context.verbose > 1:
         words.append("-" + "v" * (context.verbose - 1))
@@ -71,9 +72,9 @@ def _run_ansible(
         project_dir=str(ROOT),
         ident="run",
         playbook=str(ROOT / "playbooks" / f"{name}.yml"),
-        inventory=str(ROOT / "inventory"),
+        inventory=str(inventory_of_run(directory)),
         cmdline=shlex.join(words),
-        envvars=added_variables(),
+        envvars=added_variables(directory),
         settings={"suppress_ansible_output": True, "pexpect_timeout": 1},
         quiet=True,
         event_handler=events.hear,

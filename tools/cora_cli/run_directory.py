@@ -11,15 +11,20 @@ import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
+#: Names the directory of the runs; each job of the timers has one of its own.
+VARIABLE = "CORA_RUNS"
 _KEPT_AT_MOST = 10
 
 
 def make_run_directory() -> Path:
     """A new directory that only its owner can enter."""
-    top = _cache_home() / "cora" / "runs"
+    named = os.environ.get(VARIABLE, "")
+    top = Path(named) if os.path.isabs(named) else _cache_home() / "cora" / "runs"
     prefix = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-"
     try:
         top.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for old in sorted(top.glob("2*-*"))[:-_KEPT_AT_MOST]:
+            shutil.rmtree(old, ignore_errors=True)
         return Path(tempfile.mkdtemp(prefix=prefix, dir=top))
     except OSError:
         # no home, or a read-only one: a service, a container
@@ -37,7 +42,7 @@ def remove_run_directory(directory: Path) -> None:
 
 
 def keep_run_directory(directory: Path) -> None:
-    """After a failure it stays, without the variables of the run; of earlier ones the newest stay."""
+    """After a failure it stays, without the variables of the run, until there are newer ones enough."""
     shutil.rmtree(directory / "env", ignore_errors=True)
     for name in ("command", "fact_cache"):
         for path in directory.glob(f"artifacts/*/{name}"):
@@ -45,6 +50,3 @@ def keep_run_directory(directory: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
-    for old in sorted(directory.parent.glob("2*-*"))[:-_KEPT_AT_MOST]:
-        if directory.parent.name == "runs":
-            shutil.rmtree(old, ignore_errors=True)

@@ -12,18 +12,43 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import ROOT
+from . import COLLECTIONS, IS_INSTALLED, ROOT
 
 _SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY", re.IGNORECASE)
 _PATH_NAME = re.compile(r"_(FILE|PATH|DIR)$", re.IGNORECASE)
+_THIS_MACHINE = """\
+all:
+  hosts:
+    localhost:
+      ansible_connection: local
+      ansible_python_interpreter: "{{ ansible_playbook_python }}"
+"""
 _SECRET_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
-def added_variables() -> dict[str, str]:
-    """What a run needs besides what there is."""
+def inventory_of_run(directory: Path) -> Path:
+    """The inventory of the checkout; an installed collection knows this machine only."""
+    if not IS_INSTALLED:
+        return ROOT / "inventory"
+    path = directory / "inventory" / "hosts.yml"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.write_text(_THIS_MACHINE, encoding="utf-8")
+    return path
+
+
+def added_variables(directory: Path) -> dict[str, str]:
+    """What a run needs besides what there is.
+
+    :param directory: of the run
+    """
     # the command runs in a Python environment of its own, which the person has not activated
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     variables = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PATH": path}
+    if IS_INSTALLED:
+        # an empty one of its own: that of the person who happens to run it may say anything
+        config = directory / "ansible.cfg"
+        config.touch()
+        variables |= {"ANSIBLE_CONFIG": str(config), "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)}
     if not _is_utf8_locale():
         variables["LC_ALL"] = "C.UTF-8"  # Ansible refuses to start in another encoding; cron and small images have none
     return variables
