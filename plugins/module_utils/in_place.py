@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
 
@@ -21,7 +20,7 @@ from .archive_reader import ArchiveReader, Opened
 from .errors import RestoreError
 from .extract import MetadataWriter, create
 from .index import Entry
-from .names import path_key, printable, to_bytes
+from .names import path_key, printable, to_bytes, with_parents
 from .present import present_entries
 from .progress import Progress
 from .project_archiver import write_archive
@@ -205,7 +204,7 @@ class InPlaceChange:
             path = entry.path if entry.kind == DIRECTORY else _parent(entry.path)
             path = "" if path == "." else path
             parents.add(path)
-            for directory in _with_parents(path):
+            for directory in with_parents(path):
                 if directory not in made and tree.status(directory) is None:
                     made.append(directory)
         self._record.parents = sorted(parents, key=path_key)
@@ -272,12 +271,6 @@ def remove(tree: SafeTree, path: str) -> None:
 
 def _parent(path: str) -> str:
     return path.rpartition("/")[0]
-
-
-def _with_parents(path: str) -> Iterator[str]:
-    parts = path.split("/") if path else []
-    for count in range(1, len(parts) + 1):
-        yield "/".join(parts[:count])
 
 
 def save_present(record: RestoreRecord, vault: str, paths: list[str]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -39,6 +40,13 @@ def _escape(match: re.Match[str]) -> str:
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def with_parents(path: str) -> Iterator[str]:
+    """The directories that lead to a path, from the top, and the path itself; nothing for an empty one."""
+    parts = path.split("/") if path else []
+    for count in range(1, len(parts) + 1):
+        yield "/".join(parts[:count])
 
 
 def path_key(path: str) -> list[bytes]:

@@ -17,7 +17,7 @@ from .extract import MetadataWriter
 from .in_place import Change
 from .names import printable
 from .progress import Progress
-from .restore_files import plan, restore_files, select
+from .restore_files import plan, restore_files, select, with_missing_parents
 from .restore_plan import PlanSummary, created_ns, has_same_content, plain_commands, plan_tree
 from .restore_record import IN_PLACE, ROLLED_BACK, STAGING, SWAP, new_record
 from .restore_recovery import recover_restores
@@ -112,6 +112,7 @@ def _plan(request: RestoreRequest) -> _Planned:
         summary = PlanSummary(plan_tree(source, project, exclude, created_ns(backup_id), vault=request.vault))
     else:
         picks = select(source, request.files if request.scenario == "files" else report["critical"])
+        picks = with_missing_parents(source, project, picks)
         changes = plan(project, picks, created_ns(backup_id))
         summary = PlanSummary(changes)
     return _Planned(backup_id, state, project, picks, changes, summary)

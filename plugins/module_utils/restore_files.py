@@ -15,7 +15,7 @@ from .attributes import differing_picks
 from .errors import NotFoundError
 from .extract import MetadataWriter
 from .in_place import SAVED_ARCHIVE, SIDE_FILES, Change, InPlaceChange, compare, discard, save_present
-from .names import free_name, printable
+from .names import free_name, path_key, printable, with_parents
 from .restore_record import CHANGED, CHANGING, ROLLED_BACK, STAGING, RestoreRecord
 from .safe_tree import SafeTree, check_relative
 from .service_window import change_between, refuse_open_databases
@@ -61,14 +61,28 @@ def _is_named(path: str, wanted: dict[str, str]) -> bool:
 
 def _similar(source: Source, path: str) -> str:
     paths = [entry.path for entry in source.entries()]
-    name = path.rpartition("/")[2]
-    same_name = [other for other in paths if other.rpartition("/")[2] == name][:3]
+    name = path.rpartition("/")[2].lower()
+    same_name = [other for other in paths if other.rpartition("/")[2].lower() == name][:3]
     similar = same_name or difflib.get_close_matches(path, paths[:20000], n=3)
     return (
         f"Did you mean {' or '.join(printable(other) for other in similar)}?"
         if similar
         else "Paths are relative to the project."
     )
+
+
+def with_missing_parents(source: Source, project: str, picks: list[Pick]) -> list[Pick]:
+    """The same, and the directories on their way that the project has not any more.
+
+    Made without these they would belong to root, and whom the file is for could not reach it.
+    """
+    chosen = {pick.entry.path for pick in picks}
+    needed = {parent for path in chosen for parent in with_parents(path.rpartition("/")[0])} - chosen
+    missing = {path for path in needed if not os.path.lexists(os.path.join(project, path))}
+    if not missing:
+        return picks
+    parents = picks_of((entry, layer) for entry, layer in source.placed() if entry.path in missing)
+    return sorted(parents + picks, key=lambda pick: path_key(pick.entry.path))
 
 
 def plan(project: str, picks: list[Pick], created_ns: int) -> list[Change]:

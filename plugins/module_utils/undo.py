@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from typing import Any, Optional
 
 from .errors import NotFoundError, RestoreError, VaultError
 from .extract import MetadataWriter
 from .in_place import Change
-from .names import printable
+from .names import path_key, printable
 from .restore_files import plan, restore_files, saved_picks
 from .restore_plan import PlanSummary
 from .restore_record import (
@@ -30,6 +31,8 @@ from .restore_record import (
 )
 from .restore_recovery import Recovery, recover_restores
 from .restore_tree import move_away, swap_in
+from .safe_tree import SafeTree
+from .scan import kind_of
 from .services import ServiceControl
 from .settings import Service
 from .vault import Vault
@@ -104,6 +107,7 @@ def _undo_files(vault: Vault, record: RestoreRecord, control: ServiceControl) ->
     picks = saved_picks(record)
     changes = plan(record.project, picks, 0)
     removals = record.created + record.made_directories
+    going = _present(record.project, removals)
     own = new_record(
         vault,
         kind=IN_PLACE,
@@ -117,13 +121,25 @@ def _undo_files(vault: Vault, record: RestoreRecord, control: ServiceControl) ->
     finally:
         if own.state == STAGING:
             own.write(ROLLED_BACK)
-    changes += [Change("remove", path, "file", 0) for path in removals]
+    changes += going
     return {
         **PlanSummary(changes).to_json(),
         "restore_id": own.restore_id,
         "saved_at": own.directory,
         "services": services,
     }
+
+
+def _present(project: str, paths: list[str]) -> list[Change]:
+    """What of these is there to be removed; a restore names directories, and side files of databases, just in case."""
+    going = []
+    with SafeTree(project) as tree:
+        for path in sorted(set(paths), key=path_key):
+            status = tree.status(path)
+            if status is not None:
+                is_file = stat.S_ISREG(status.st_mode)
+                going.append(Change("remove", path, kind_of(status.st_mode) or "", status.st_size if is_file else 0))
+    return going
 
 
 def _undo_swap(vault: Vault, record: RestoreRecord, control: ServiceControl) -> dict[str, Any]:
