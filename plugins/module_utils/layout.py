@@ -158,17 +158,20 @@ def read_sums(backup: str) -> dict[str, str]:
         raise IntegrityError(f"{SUMS} of {printable(backup)} cannot be read: {error.strerror}.") from error
 
 
-def read_report(backup: str) -> dict[str, Any]:
+def read_report(backup: str, *, checked: bool = False) -> dict[str, Any]:
     """REPORT.json of a backup.
 
+    :param checked: compare it with SHA256SUMS.txt: a flipped bit may leave a report of another project
     :raises IntegrityError: when it is missing or damaged
     """
     try:
         with open(os.path.join(backup, REPORT), "rb") as stream:
-            report = json.load(stream)
+            data = stream.read()
+        report = json.loads(data)
     except (OSError, ValueError) as error:
         raise IntegrityError(f"{REPORT} of {printable(backup)} cannot be read: {error}") from error
-    if not isinstance(report, dict) or report.get("format") != "cora-report" or not _is_whole(report):
+    is_other = checked and read_sums(backup).get(REPORT) != sha256_of(data)
+    if is_other or not isinstance(report, dict) or report.get("format") != "cora-report" or not _is_whole(report):
         raise IntegrityError(f"{REPORT} of {printable(backup)} is damaged.")
     return report
 

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from . import layout
 from .append_only import protected_among, set_again
 from .catalog import project_of, resolve_id
 from .errors import CoraError, IntegrityError, RestoreError, SettingsError
@@ -101,8 +102,10 @@ def _is_identical(request: RestoreRequest, planned: _Planned) -> bool:
 
 def _plan(request: RestoreRequest) -> _Planned:
     backup_id = resolve_id(request.vault, request.id_text, request.project)
-    state = open_state(Vault(request.vault), backup_id)
+    state = open_state(Vault(request.vault), backup_id, by_name=request.scenario == "files")
     report, source = state.report, state.source
+    if not request.project and not report["project"]:
+        raise IntegrityError(f"{layout.REPORT} of {backup_id} is damaged, so say whose it is: --project DIR.")
     project = os.path.normpath(request.project or str(report["project"]))
     _verify(request, source)
     picks: list[Pick] = []

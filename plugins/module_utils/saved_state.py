@@ -47,16 +47,30 @@ class SavedState:
         return sorted({str(database["path"]) for report in reports for database in report["databases"]})
 
 
-def open_state(vault: Vault, state_id: str) -> SavedState:
+#: What stands in for the report of a backup of which it is damaged, where only files by name are wanted.
+_LOST_REPORT: dict[str, Any] = {
+    "kind": "full",
+    "project": None,
+    "created_at": None,
+    "critical": [],
+    "databases": [],
+    "unreadable": [],
+    "incomplete": False,
+    "cut_logs": [],
+}
+
+
+def open_state(vault: Vault, state_id: str, *, by_name: bool = False) -> SavedState:
     """The state with this id.
 
+    :param by_name: only files by name are wanted of it, for which a backup can do without its report
     :raises NotFoundError: when there is none
     :raises IntegrityError: when its report is damaged, or its base is gone
     """
     directory = vault.find(state_id)
     if not os.path.isdir(directory):
         raise NotFoundError(f"There is no backup or checkpoint {printable(state_id)} in {printable(vault.root)}.")
-    report = layout.read_report(directory)
+    report = _report(directory, by_name=by_name)
     if report["kind"] == "full":
         return SavedState(state_id, directory, report, single(directory))
     base = vault.path_of(str(report["base"]))
@@ -67,6 +81,18 @@ def open_state(vault: Vault, state_id: str) -> SavedState:
         )
     layers = (Layer(base), Layer(directory, layout.CHANGES))
     return SavedState(state_id, directory, report, Source(layers, frozenset(_deleted(directory))))
+
+
+def _report(directory: str, *, by_name: bool) -> dict[str, Any]:
+    try:
+        return layout.read_report(directory, checked=True)
+    except IntegrityError as error:
+        if by_name and os.path.exists(os.path.join(directory, layout.ARCHIVE)):
+            return _LOST_REPORT
+        raise IntegrityError(
+            f"{error} Its files can be restored by name (--file PATH, and --project DIR); or restore another backup "
+            "(cora list)."
+        ) from error
 
 
 def _deleted(directory: str) -> list[str]:
