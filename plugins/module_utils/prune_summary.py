@@ -17,7 +17,7 @@ Result = Mapping[str, Any]
 def prune_summary(result: Result, *, check: bool) -> list[str]:
     """What a prune removed; what it would remove, and with C(check) also why each other id stays."""
     going = len(result["removed"])
-    lines = [_head(result, check=check)] if result["decisions"] else [f"There is nothing in {result['vault']}."]
+    lines = [_head(result, check=check)]
     lines += [f"  note     {printable(sentence)}" for sentence in result["recovered"]]
     lines += [f"  verified {backup_id}" for backup_id in result["verified"]]
     shown = [one for one in result["decisions"] if check or not one["keep"]]
@@ -31,12 +31,14 @@ def prune_summary(result: Result, *, check: bool) -> list[str]:
 
 
 def _head(result: Result, *, check: bool) -> str:
+    if not result["decisions"]:
+        return f"There is nothing in {printable(result['vault'])}."
     removed, kept, freed = len(result["removed"]), result["kept"], size_text(result["freed_bytes"])
     if not removed:
-        return f"Nothing to remove: all {count_text(kept)} are kept."
+        return f"Nothing to remove, {count_text(kept)} kept."
     if check:
-        return f"{count_text(removed)} would be removed, which frees {freed}; {count_text(kept)} would be kept."
-    return f"Removed {count_text(removed)}, which frees {freed}; {count_text(kept)} are kept."
+        return f"Would remove {count_text(removed)}, which frees {freed}; {count_text(kept)} kept."
+    return f"Removed {count_text(removed)}, which frees {freed}; {count_text(kept)} kept."
 
 
 def waiting_lines(result: Result) -> list[str]:

@@ -95,6 +95,13 @@ backups:
     problem:
       description: Why its report cannot be read.
       type: str
+    pinned:
+      description: Whether C(cora pin) keeps it from being pruned.
+      type: bool
+    tags:
+      description: What C(cora tag) named it.
+      type: list
+      elements: str
     path:
       description: Where it is.
       type: str
