@@ -111,6 +111,7 @@ def _plan(request: RestoreRequest) -> _Planned:
     picks: list[Pick] = []
     changes: list[Change] = []
     if request.scenario in ("plan", "full"):
+        _check_no_link(project)
         exclude = tuple(report["settings"]["exclude"])
         summary = PlanSummary(plan_tree(source, project, exclude, created_ns(backup_id), vault=request.vault))
     else:
@@ -221,16 +222,19 @@ def _restore(request: RestoreRequest, vault: Vault, planned: _Planned) -> dict[s
     }
 
 
+def _check_no_link(project: str) -> None:
+    if os.path.islink(project) or (os.path.lexists(project) and not os.path.isdir(project)):
+        raise RestoreError(
+            f"{printable(project)} is a link or no directory: move it away, or name its target with --project."
+        )
+
+
 def _check_swap(request: RestoreRequest, planned: _Planned) -> None:
     project, vault = os.path.realpath(planned.project), os.path.realpath(request.vault)
     if vault.startswith(project + "/"):
         raise SettingsError(
             f"The vault lies inside {printable(project)}, which a full restore would swap away. Restore to another "
             "directory: --project DIR."
-        )
-    if os.path.lexists(planned.project) and (os.path.islink(planned.project) or not os.path.isdir(planned.project)):
-        raise RestoreError(
-            f"{printable(planned.project)} is a link or no directory: move it away, or name its target with --project."
         )
     check_target(planned.project, planned.state.stored_bytes)
 

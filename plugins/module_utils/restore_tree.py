@@ -47,8 +47,9 @@ def check_target(project: str, needed_bytes: int) -> None:
         raise RestoreError(
             f"The directory {printable(parent)}, in which the project belongs, is not there: make it first (mkdir -p)."
         )
+    real = os.path.join(os.path.realpath(parent), os.path.basename(project))
     for mount in _mounts():
-        if mount == project or mount.startswith(project + "/"):
+        if mount == real or mount.startswith(real + "/"):
             raise RestoreError(
                 f"{printable(mount)} is a mount point, which a rename cannot swap. Unmount it, restore files by name "
                 "(--file), or "
