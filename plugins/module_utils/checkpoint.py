@@ -20,11 +20,12 @@ from .backup import OpenedVault, check_settings, open_vault, write_backup
 from .catalog import newest_of
 from .changes import ChangeFinder, Changes
 from .describe import checkpoint_report
-from .errors import ProgramError
+from .errors import CoraError, ProgramError
 from .git_repo import GitRepo
 from .present import present_entries
 from .progress import Progress
 from .project_archiver import Taken, write_archive
+from .prune import keep_budget
 from .safe_tree import SafeTree
 from .saved_state import SavedState, open_state
 from .settings import BackupSettings
@@ -139,7 +140,19 @@ def _write_checkpoint(
         if os.path.lexists(staged):
             remove_unpublished(staged)
     sealed, seal_note = vault.seal(path, settings.seal)
+    document["warnings"] += _keep_budget(settings, vault)
     return _result(settings, document, path, sealed, seal_note)
+
+
+def _keep_budget(settings: BackupSettings, vault: Vault) -> list[str]:
+    try:
+        return keep_budget(
+            vault,
+            keep_checkpoints_bytes=settings.keep_checkpoints_bytes,
+            keep_checkpoints_percent=settings.keep_checkpoints_percent,
+        )
+    except CoraError as error:
+        return [f"Checkpoints are over their budget, and older ones could not be removed: {error}"]  # this one is saved
 
 
 def _write_changes(settings: BackupSettings, staged: str, changes: Changes) -> tuple[Taken, ArchiveTotals]:

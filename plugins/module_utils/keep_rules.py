@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Optional
 
 from .errors import SettingsError
+from .settings import DEFAULT_CHECKPOINTS_BYTES, DEFAULT_CHECKPOINTS_PERCENT
 
 BACKUP, CHECKPOINT, RESTORE = "backup", "checkpoint", "restore"
 #: Ids go on a second at a time where the clock was set back, so a time a little ahead of the clock is nothing unusual.
@@ -44,8 +45,8 @@ class Policy:
     keep_checkpoints_hours: float = 24.0
     keep_checkpoints_hourly_days: float = 7.0
     keep_checkpoints_daily_days: float = 30.0
-    keep_checkpoints_bytes: int = 20 * 1024**3
-    keep_checkpoints_percent: float = 10.0
+    keep_checkpoints_bytes: int = DEFAULT_CHECKPOINTS_BYTES
+    keep_checkpoints_percent: float = DEFAULT_CHECKPOINTS_PERCENT
     keep_restores_days: float = 30.0
 
     def __post_init__(self) -> None:

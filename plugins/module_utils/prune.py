@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -22,6 +23,7 @@ from .vault import Vault, id_time
 from .verify import verify_backup
 
 _DISK_BLOCK = 512
+_FOR_EVER_HOURS = 24 * 366 * 1000.0
 _RESTORE_TIME = "%Y%m%d-%H%M%S"
 
 
@@ -49,6 +51,34 @@ def prune(request: PruneRequest, *, check: bool = False) -> dict[str, Any]:
         for decision in run.to_remove():
             remover.remove(decision)
     return run.result(started, recovered)
+
+
+def keep_budget(vault: Vault, *, keep_checkpoints_bytes: int, keep_checkpoints_percent: float) -> list[str]:
+    """Let the oldest checkpoints go where all of them are over their budget; what a new one calls. Needs the lock.
+
+    No other rule is applied, and what has a tag stays, since only a prune knows which tags matter.
+
+    :returns: sentences that say what was removed, or why too much stays
+    :raises CoraError: when something could not be removed
+    """
+    policy = Policy(
+        keep_checkpoints_bytes=keep_checkpoints_bytes,
+        keep_checkpoints_percent=keep_checkpoints_percent,
+        keep_checkpoints_hours=_FOR_EVER_HOURS,
+    )
+    budget_bytes = policy.budget_bytes(_filesystem_bytes(vault.root))
+    if sum(disk_bytes(vault.checkpoint_path(one)) for one in vault.checkpoint_ids()) <= budget_bytes:
+        return []
+    now = datetime.now(timezone.utc)
+    states = saved_states(vault, now)
+    policy = replace(policy, keep_tags=tuple({tag for saved in states for tag in saved.tags}))
+    decisions, warning = decide(states, policy, now=now, budget_bytes=budget_bytes)
+    remover, said = Remover(vault), [warning] if warning else []
+    for decision in sorted(decisions, key=lambda one: one.state_id):
+        if decision.kind == CHECKPOINT and not decision.keep:
+            remover.remove(decision)
+            said.append(f"Removed the checkpoint {decision.state_id}: {decision.reasons[0]}.")
+    return said
 
 
 class _Run:

@@ -16,6 +16,10 @@ MEBIBYTE = 1024 * 1024
 DEFAULT_LARGE_FILE_BYTES = 50 * MEBIBYTE
 DEFAULT_LOG_CAP_BYTES = 50 * MEBIBYTE
 
+#: All checkpoints of a vault together: the smaller of both counts.
+DEFAULT_CHECKPOINTS_BYTES = 20 * 1024 * MEBIBYTE
+DEFAULT_CHECKPOINTS_PERCENT = 10.0
+
 #: Patterns have gitignore syntax, relative to the project.
 DEFAULT_EXCLUDE = ("node_modules/", "venv/", ".venv/", "__pycache__/", ".git/")
 DEFAULT_CRITICAL = ("/*.md", "*WORK_LOG*", ".env", ".env.*", "/ecosystem.config.*", "/docker-compose*.y*ml")
@@ -42,6 +46,8 @@ class BackupSettings:
     :param logs: gitignore patterns of logs, kept by their newest C(log_cap_bytes)
     :param large_file_bytes: files over this size are listed in LARGE_FILES.txt
     :param seal: C(required) or C(best_effort)
+    :param keep_checkpoints_bytes: the budget of all checkpoints, which each new one keeps
+    :param keep_checkpoints_percent: and as a part of the file system
     :param lock_wait_seconds: how long to wait for another run
     :param progress_file: JSON lines of progress are appended there
     """
@@ -54,6 +60,8 @@ class BackupSettings:
     log_cap_bytes: int = DEFAULT_LOG_CAP_BYTES
     large_file_bytes: int = DEFAULT_LARGE_FILE_BYTES
     seal: str = SEAL_REQUIRED
+    keep_checkpoints_bytes: int = DEFAULT_CHECKPOINTS_BYTES
+    keep_checkpoints_percent: float = DEFAULT_CHECKPOINTS_PERCENT
     lock_wait_seconds: float = 0.0
     progress_file: Optional[str] = None
 
@@ -65,6 +73,8 @@ class BackupSettings:
             raise SettingsError(f"seal must be {SEAL_REQUIRED} or {SEAL_BEST_EFFORT}, not {self.seal!r}.")
         if self.log_cap_bytes < 0 or self.large_file_bytes < 0 or self.lock_wait_seconds < 0:
             raise SettingsError("Sizes and waiting times cannot be negative.")
+        if self.keep_checkpoints_bytes < 0 or not 0 <= self.keep_checkpoints_percent <= 100:
+            raise SettingsError("The budget of checkpoints is a size, and a part of 100.")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Scene:
         self.vault = place / "prepared"
         self.project.mkdir(parents=True)
         self.say("one")
-        here = {"vault": str(self.vault), "project": str(self.project)}
+        here: dict[str, Any] = {"vault": str(self.vault), "project": str(self.project)}
         old = engine("backup", **here).result()["id"]
         self.say("two")
         thin = engine("save", **here).result()

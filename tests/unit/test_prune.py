@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ import pytest
 import yaml
 from ansible_collections.cora.backup.plugins.module_utils import argspec
 from ansible_collections.cora.backup.plugins.module_utils.catalog import list_backups
+from ansible_collections.cora.backup.plugins.module_utils.checkpoint import save
 from ansible_collections.cora.backup.plugins.module_utils.errors import SettingsError
 from ansible_collections.cora.backup.plugins.module_utils.keep_rules import Policy, PruneRequest
 from ansible_collections.cora.backup.plugins.module_utils.marks import is_pinned, set_pin, set_tag, tags_of
 from ansible_collections.cora.backup.plugins.module_utils.prune import prune, saved_states
 from ansible_collections.cora.backup.plugins.module_utils.prune_summary import prune_summary
+from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
 from ansible_collections.cora.backup.plugins.module_utils.vault import Vault
 from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
 from support.engine import backup
@@ -171,6 +173,27 @@ def test_the_log_says_who(ids: list[str], vault: Path, monkeypatch: pytest.Monke
     lines = [json.loads(line) for line in (vault / ".cora/prune.log").read_text().splitlines()]
     assert [line["id"] for line in lines] == [ids[0], ids[0], ids[1], ids[1]]
     assert {(line["uid"], line["sudo_user"]) for line in lines} == {(os.getuid(), "deploy")}
+
+
+def test_every_new_checkpoint_keeps_the_budget(project: Path, vault: Path) -> None:
+    made = backup(project, vault)
+    settings = BackupSettings(str(project), str(vault), keep_checkpoints_bytes=50_000)
+    results = []
+    for number in range(4):
+        (project / "README.md").write_text(f"work {number}\n")
+        results.append(save(settings))
+    left = Vault(str(vault)).checkpoint_ids()
+    assert left == [result["id"] for result in results[-len(left) :]]
+    assert 1 <= len(left) < 4
+    assert f"Removed the checkpoint {results[0]['id']}" in "\n".join(results[2]["warnings"] + results[3]["warnings"])
+    assert int(tool("du", "-s", "-B1", vault / "progress").split()[0]) < 80_000
+    assert there(vault) == [made.id]
+    tiny = save(replace(settings, project=str(project), keep_checkpoints_bytes=1))
+    assert not tiny["changed"]
+    (project / "README.md").write_text("more\n")
+    tiny = save(replace(settings, keep_checkpoints_bytes=1))
+    assert Vault(str(vault)).checkpoint_ids() == [tiny["id"]], "the newest state stays, however large"
+    assert "over their budget" in tiny["warnings"][0]
 
 
 # --- settings that are said in several places ---
