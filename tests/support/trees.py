@@ -215,7 +215,8 @@ def make_random_project(top: Path, seed: int) -> None:
     generator = random.Random(seed)
     root = os.fsencode(top)
     os.mkdir(root)
-    directories, files = [root], []
+    directories = [root]
+    files: list[bytes] = []
     for _ in range(generator.randrange(30, 120)):
         parent = generator.choice(directories)
         path = os.path.join(parent, _random_name(generator))

@@ -131,8 +131,7 @@ def assert_content(archive: tarfile.TarFile, member: tarfile.TarInfo, original: 
     digest = hashlib.sha256()
     while chunk := stream.read(MIB):
         digest.update(chunk)
-    with open(original, "rb") as source:
-        assert digest.hexdigest() == hashlib.file_digest(source, "sha256").hexdigest(), original
+    assert tool("sha256sum", "--zero", original).startswith(digest.hexdigest().encode()), original
 
 
 def test_our_own_restore_brings_everything_back(made: Made, expected: dict[bytes, Facts], tmp_path: Path) -> None:

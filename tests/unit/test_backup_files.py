@@ -179,8 +179,8 @@ def test_large_files_are_listed_with_their_digest(made: Made) -> None:
     project = made.path.parent.parent / "busy"
     comment, *lines = (made.path / "LARGE_FILES.txt").read_text().splitlines()
     assert comment.startswith("#")
-    sums = dict(reversed(line.split("  ")) for line in
-                tool("sha256sum", "photos.bin", "tracked.bin", cwd=project).decode().splitlines())  # fmt: skip
+    listing = tool("sha256sum", "photos.bin", "tracked.bin", cwd=project).decode().split()
+    sums = dict(zip(listing[1::2], listing[::2], strict=True))
     assert lines == [
         f"{3 * MIB}\t{sums['photos.bin']}\tuntracked\tphotos-too.bin",
         f"{2 * MIB}\t{sums['tracked.bin']}\ttracked\ttracked.bin",

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cora.backup.plugins.module_utils import restore_tree
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError, RestoreError, SettingsError
 from ansible_collections.cora.backup.plugins.module_utils.settings import Service
 from ansible_collections.cora.backup.plugins.module_utils.undo import undo_last
@@ -212,7 +211,7 @@ def test_full_disk_is_seen_before_anything_is_written(
         return os.statvfs_result((*real[:4], 1, *real[5:]))
 
     statvfs = os.statvfs
-    monkeypatch.setattr(restore_tree.os, "statvfs", nearly_full)
+    monkeypatch.setattr(os, "statvfs", nearly_full)
     with pytest.raises(RestoreError, match="free"):
         restore(vault, scenario="full")
     assert_same(before, project)

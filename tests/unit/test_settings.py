@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cora.backup.plugins.module_utils import settings as module
 from ansible_collections.cora.backup.plugins.module_utils.backup import create_backup
 from ansible_collections.cora.backup.plugins.module_utils.errors import ProjectError, SettingsError
 from ansible_collections.cora.backup.plugins.module_utils.settings import (
@@ -86,7 +85,8 @@ def test_settings_cannot_be_changed_afterwards() -> None:
 
 @pytest.mark.parametrize("key", ["exclude", "critical", "logs"])
 def test_check_run_refuses_a_pattern_that_the_run_would_refuse(key: str, project: Path, vault: Path) -> None:
-    settings = BackupSettings(**{"project": str(project), "vault": str(vault), key: ("/",)})
+    wrong: dict[str, Any] = {key: ("/",)}
+    settings = BackupSettings(project=str(project), vault=str(vault), **wrong)
     with pytest.raises(SettingsError, match="pattern"):
         create_backup(settings, check=True)
     with pytest.raises(SettingsError, match="pattern"):
@@ -128,9 +128,9 @@ def test_no_project_is_guessed() -> None:
 
 
 def test_default_vault_of_root_and_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(module.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert (default_vault(), default_seal()) == ("/var/backups/cora", "required")
-    monkeypatch.setattr(module.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert (default_vault(), default_seal()) == (str(tmp_path / "cora" / "vault"), "best_effort")
     monkeypatch.setenv("XDG_STATE_HOME", "relative, so it does not count")
