@@ -12,18 +12,10 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from ansible_collections.cora.backup.plugins.module_utils.summary import count_text, size_text
+from .progress_words import describe
 
 _POLL_SECONDS = 0.15
 _LINE_EVERY_SECONDS = 30.0
-_PHASES = {
-    "scan": "Looking",
-    "databases": "Copying databases",
-    "archive": "Archiving",
-    "seal": "Sealing",
-    "verify": "Verifying",
-    "extract": "Restoring",
-}
 
 
 class _View(Protocol):
@@ -102,21 +94,3 @@ class Lines:
 
     def close(self) -> None:
         """Nothing to put away."""
-
-
-def phase_text(line: dict[str, Any]) -> str:
-    """What is being done."""
-    return _PHASES.get(line["phase"], str(line["phase"]))
-
-
-def files_text(line: dict[str, Any]) -> str:
-    """How many files of how many."""
-    total = line.get("files_total")
-    return f"{count_text(line['files_done'])}{f' of {count_text(total)}' if total else ''} files"
-
-
-def describe(line: dict[str, Any]) -> str:
-    """One line of progress."""
-    total = line.get("bytes_total")
-    done = f"{size_text(line['bytes_done'])}{f' of {size_text(total)}' if total else ''}"
-    return f"{phase_text(line)}: {files_text(line)}, {done}"

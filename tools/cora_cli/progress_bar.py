@@ -18,7 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from .progress import files_text, phase_text
+from .progress_words import files_text, phase_text
 
 
 class Bar:
