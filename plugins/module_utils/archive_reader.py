@@ -13,7 +13,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Callable
+from typing import Callable, NamedTuple, Optional, Union
 
 from . import layout
 from .errors import IntegrityError
@@ -27,7 +27,8 @@ _ZEROS = bytes(1024 * 1024)
 #: A group of more frames than this is streamed, so that a huge file never stands in memory.
 STREAM_FROM_FRAMES = 8
 
-Pieces = Iterable[tuple[int, bytes]]
+Buffer = Union[bytes, memoryview]
+Pieces = Iterable[tuple[int, Buffer]]
 
 
 @dataclass
@@ -43,16 +44,17 @@ class Group:
         return len(self.frames) > STREAM_FROM_FRAMES
 
 
-@dataclass(frozen=True)
-class Opened:
+class Opened(NamedTuple):
     """An entry of the archive, its header checked against the index.
 
     :param pieces: its content as C((offset, bytes)), holes left out; checked by :func:`checked` while it is read
+    :param whole: the content instead of pieces, where it stands in memory already; checked by :func:`check_content`
     """
 
     entry: Entry
     member: Member
     pieces: Pieces
+    whole: Optional[memoryview] = None
 
 
 class ArchiveReader:
@@ -125,11 +127,18 @@ class ArchiveReader:
         if len(group.frames) != 1:
             raise IntegrityError(f"{layout.INDEX} gives several entries a frame that is not one.")
         data = self.frame(group.frames[0])
+        view = memoryview(data)
         for entry in group.entries:
             if wanted(entry):
                 member, at = decode_member(data, entry.at)
                 check_member(entry, member)
-                yield Opened(entry, member, expand(member, [data[at : at + member.size_bytes]]))
+                end = at + member.size_bytes
+                if end > len(data):
+                    raise IntegrityError("A file in the archive is cut short.")
+                if member.sparse_size_bytes is None:
+                    yield Opened(entry, member, (), view[at:end])
+                else:
+                    yield Opened(entry, member, expand(member, [data[at:end]]))
 
     def check_group(self, group: Group) -> None:
         """Whether frames, headers and content are what the index says, and nothing is hidden between the entries
@@ -163,8 +172,8 @@ class ArchiveReader:
             if member.sparse_size_bytes is not None:
                 for _piece in checked(entry, expand(member, [data[at:end]])):
                     pass
-            elif entry.kind == FILE and hashlib.sha256(view[at:end]).hexdigest() != entry.sha256:
-                raise _damaged(entry)
+            else:
+                check_content(entry, view[at:end])
             end += -member.size_bytes % BLOCK_BYTES
         if end != len(data):
             raise IntegrityError("The archive holds something that the index does not name.")
@@ -276,6 +285,15 @@ def checked(entry: Entry, pieces: Pieces) -> Pieces:
         yield offset, data
     _hash_zeros(digest, entry.size_bytes - at)
     if entry.kind == FILE and digest.hexdigest() != entry.sha256:
+        raise _damaged(entry)
+
+
+def check_content(entry: Entry, content: Buffer) -> None:
+    """Compare the content of an entry with the index.
+
+    :raises IntegrityError: when it is not what the index says
+    """
+    if entry.kind == FILE and hashlib.sha256(content).hexdigest() != entry.sha256:
         raise _damaged(entry)
 
 

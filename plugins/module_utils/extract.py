@@ -14,9 +14,10 @@ import errno
 import os
 import stat
 import threading
+from contextlib import closing
 
 from .acl import ACL_KEYWORDS
-from .archive_reader import ArchiveReader, Group, Opened, checked
+from .archive_reader import ArchiveReader, Buffer, Group, Opened, check_content, checked
 from .errors import IntegrityError, RestoreError
 from .index import Entry
 from .names import printable, to_bytes
@@ -42,11 +43,15 @@ class MetadataWriter:
         self._lock = threading.Lock()
         self.warnings: list[str] = []
 
-    def apply(self, fd: int, member: Member) -> None:
-        """Dress an open file or directory."""
+    def apply(self, fd: int, member: Member, *, is_bare: bool = False) -> None:
+        """Dress an open file or directory.
+
+        :param is_bare: it is new, and was made where it inherits no attributes: they need not be looked for
+        """
         if self._as_root:
             os.fchown(fd, member.uid, member.gid)
-        _remove_other_attributes(fd, member)
+        if not is_bare:
+            _remove_other_attributes(fd, member)
         os.fchmod(fd, self._mode(member))
         for name, value in member.xattrs.items():
             try:
@@ -90,20 +95,22 @@ def _remove_other_attributes(fd: int, member: Member) -> None:
             os.removexattr(fd, name)
 
 
-def create(directory_fd: int, name: bytes, opened: Opened, metadata: MetadataWriter) -> None:
+def create(directory_fd: int, name: bytes, opened: Opened, metadata: MetadataWriter, *, is_bare: bool = False) -> None:
     """Make a file, link or fifo under a name that does not exist yet; content is checked while it is written.
 
+    :param is_bare: see :meth:`MetadataWriter.apply`
     :raises IntegrityError: when the content is damaged
     """
     member = opened.member
     if member.kind == FILE:
         fd = os.open(name, _NEW_FILE, 0o600, dir_fd=directory_fd)
         try:
-            for offset, data in checked(opened.entry, opened.pieces):
-                _write_all(fd, data, offset)
-            if os.fstat(fd).st_size != opened.entry.size_bytes:
-                os.ftruncate(fd, opened.entry.size_bytes)
-            metadata.apply(fd, member)
+            if opened.whole is not None:
+                check_content(opened.entry, opened.whole)
+                _write_all(fd, opened.whole, 0)
+            else:
+                _write_pieces(fd, opened)
+            metadata.apply(fd, member, is_bare=is_bare)
         finally:
             os.close(fd)
     elif member.kind == SYMLINK:
@@ -116,7 +123,14 @@ def create(directory_fd: int, name: bytes, opened: Opened, metadata: MetadataWri
         raise IntegrityError(f"{printable(member.path)} is of a kind that is not restored so: {member.kind}.")
 
 
-def _write_all(fd: int, data: bytes, offset: int) -> None:
+def _write_pieces(fd: int, opened: Opened) -> None:
+    for offset, data in checked(opened.entry, opened.pieces):
+        _write_all(fd, data, offset)
+    if os.fstat(fd).st_size != opened.entry.size_bytes:
+        os.ftruncate(fd, opened.entry.size_bytes)
+
+
+def _write_all(fd: int, data: Buffer, offset: int) -> None:
     view = memoryview(data)
     while view:
         written = os.pwrite(fd, view, offset)
@@ -136,6 +150,8 @@ class TreeExtractor:
         self._progress = progress
         self._directories: list[Member] = []
         self._links: list[Entry] = []
+        # one a thread, kept from group to group with the directories it has open
+        self._idle_trees: list[SafeTree] = []
 
     def run(self, source: Source) -> int:
         """Extract all; returns the number of entries.
@@ -146,6 +162,9 @@ class TreeExtractor:
         hidden = source.hidden_paths()
         count = 0
         try:
+            with SafeTree(self._target) as tree:
+                # then nothing in it inherits attributes either, and 70,000 files need not be asked for theirs
+                _remove_other_attributes(tree.directory(""), Member(".", DIRECTORY, 0o700))
             for layer in source.layers:
                 with ArchiveReader(layer.directory, archive=layer.archive) as reader:
                     count += self._extract_layer(reader, hidden if layer is source.layers[0] else set())
@@ -156,15 +175,20 @@ class TreeExtractor:
             raise RestoreError(
                 f"The backup could not be unpacked into {printable(self._target)}: {error.strerror}."
             ) from error
+        finally:
+            for tree in self._idle_trees:
+                tree.close()
         return count
 
     def _extract_layer(self, reader: ArchiveReader, hidden: set[str]) -> int:
         count = 0
-        for entries, directories in ordered_map(lambda group: self._extract(reader, group, hidden), reader.groups()):
-            self._directories += directories
-            self._links += [entry for entry in entries if entry.kind == HARDLINK]
-            count += len(entries)
-            self._progress.advance(files=len(entries), size_bytes=sum(entry.size_bytes for entry in entries))
+        # closed whatever happens, so that no thread writes any more when the directories are
+        with closing(ordered_map(lambda group: self._extract(reader, group, hidden), reader.groups())) as done:
+            for entries, directories in done:
+                self._directories += directories
+                self._links += [entry for entry in entries if entry.kind == HARDLINK]
+                count += len(entries)
+                self._progress.advance(files=len(entries), size_bytes=sum(entry.size_bytes for entry in entries))
         return count
 
     def _extract(self, reader: ArchiveReader, group: Group, hidden: set[str]) -> tuple[list[Entry], list[Member]]:
@@ -172,14 +196,21 @@ class TreeExtractor:
         directories: list[Member] = []
         if not wanted:
             return wanted, directories
-        with SafeTree(self._target) as tree:
+        try:
+            tree = self._idle_trees.pop()
+        except IndexError:
+            tree = SafeTree(self._target)
+        try:
             for opened in reader.open_group(group, lambda entry: entry.path not in hidden):
-                check_relative(opened.member.path)
-                if opened.member.kind == DIRECTORY:
-                    tree.directory("" if opened.member.path == "." else opened.member.path, make=True)
-                    directories.append(opened.member)
-                elif opened.member.kind != HARDLINK:
-                    create(*tree.parent(opened.member.path, make=True), opened, self._metadata)
+                member = opened.member
+                if member.kind == DIRECTORY:
+                    check_relative(member.path)
+                    tree.directory("" if member.path == "." else member.path, make=True)
+                    directories.append(member)
+                elif member.kind != HARDLINK:
+                    create(*tree.parent(member.path, make=True), opened, self._metadata, is_bare=True)
+        finally:
+            self._idle_trees.append(tree)
         return wanted, directories
 
     def _make_links(self, tree: SafeTree) -> None:

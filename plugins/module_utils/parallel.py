@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Callable, TypeVar
 
@@ -20,7 +20,7 @@ def cores() -> int:
     return max(len(os.sched_getaffinity(0)), 1)
 
 
-def ordered_map(function: Callable[[T], R], items: Iterable[T], *, ahead: int = 0) -> Iterator[R]:
+def ordered_map(function: Callable[[T], R], items: Iterable[T], *, ahead: int = 0) -> Generator[R, None, None]:
     """C(map) in threads; memory stays bounded because items are taken only C(ahead) of the results.
 
     An exception of C(function) is raised where its result would have come.

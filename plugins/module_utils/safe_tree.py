@@ -28,9 +28,10 @@ def check_relative(path: str) -> None:
 
     :raises RestoreError: for an absolute path, C(..), an empty part or a NUL
     """
+    slashed = f"/{path}/"
+    if path == "." or ("//" not in slashed and "/." not in slashed and "\0" not in path):
+        return  # most paths: no part is empty or begins with a dot
     parts = path.split("/")
-    if path == ".":
-        return
     if "\0" in path or any(part in ("", ".", "..") for part in parts):
         raise RestoreError(f"The path {printable(path)!r} could lead out of the project: it is not restored.")
 
@@ -62,6 +63,10 @@ class SafeTree:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all descriptors."""
         for fd in self._fds.values():
             os.close(fd)
         self._fds.clear()
