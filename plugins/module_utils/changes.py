@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What changed in a project since a saved state: found by metadata alone, in one walk beside the index.
 
-Unchanged means same type, mode, owner and mtime, and for a file same size, ctime and inode as when it was read. A file
-whose metadata cannot tell (it had just been written when it was read) is compared by content. A database is unchanged
-when its write-ahead log is unchanged too.
+Unchanged means same type, mode, owner and mtime, for a file also same size, ctime and inode as when it was read, for a
+directory same ctime (extended attributes and ACLs change nothing else). A file whose metadata cannot tell (it had just
+been written when it was read) is compared by content. A database is unchanged when its write-ahead log is unchanged
+too. Of several names of one file all count as changed when one does, so that they stay names of one file.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
 
 from .index import Entry
 from .merge import side_by_side
-from .names import path_key
+from .names import path_key, with_parents
 from .patterns import PathFilter
 from .scan import Found, ScanNotes, read_link, walk
 from .settings import BackupSettings
@@ -35,7 +36,7 @@ _CHUNK_BYTES = 1024 * 1024
 class Changes:
     """How a project differs from its base, and from the newest checkpoint over it.
 
-    :param paths: what differs from the base, in the order of a walk
+    :param paths: what differs from the base, and the directories above it, in the order of a walk; some may be gone
     :param size_bytes: content of the files among them
     :param deleted: paths of the base that are gone
     :param critical: critical files and databases that are there now, changed or not
@@ -54,13 +55,16 @@ class ChangeFinder:
     """Compares a project with a saved state.
 
     :param state: a base backup, with its newest checkpoint laid over it where there is one
+    :param unreadable_before: paths that could not be read then; if they still cannot be, nothing is new
     """
 
-    def __init__(self, settings: BackupSettings, state: Source) -> None:
+    def __init__(self, settings: BackupSettings, state: Source, unreadable_before: Iterable[str] = ()) -> None:
         self._settings = settings
         self._state = state
         self._critical = PathFilter(settings.critical)
         self._databases: set[str] = set()
+        self._linked: dict[tuple[int, int], list[str]] = {}
+        self._unreadable_before = frozenset(unreadable_before)
         self.changes = Changes()
 
     def run(self) -> Changes:
@@ -74,6 +78,7 @@ class ChangeFinder:
         )
         pairs = side_by_side(self._state.placed(), self._main_files(walked), _placed_path, _found_path)
         back: set[str] = set()
+        gone: set[str] = set()
         for placed, found in pairs:
             if placed is not None and placed[0].database:
                 self._databases.add(placed[0].path)
@@ -82,10 +87,29 @@ class ChangeFinder:
                 if found.path in self._state.deleted:
                     back.add(found.path)
             elif placed is not None:
-                self.changes.deleted.append(placed[0].path)
-                self.changes.since_last = True
-        self.changes.deleted = sorted({*self.changes.deleted, *(self._state.deleted - back)}, key=path_key)
+                gone.add(placed[0].path)
+        hidden = {path for path, _reason in self.changes.notes.unreadable}
+        # what stands in a directory that cannot be read just now is not deleted
+        gone = {path for path in gone if hidden.isdisjoint(with_parents(path))}
+        self.changes.since_last = self.changes.since_last or bool(gone)
+        self.changes.deleted = sorted(gone | (self._state.deleted - back), key=path_key)
+        self._add_other_names()
+        self._add_directories()
         return self.changes
+
+    def _add_other_names(self) -> None:
+        changed = set(self.changes.paths)
+        for names in self._linked.values():
+            if not changed.isdisjoint(names):
+                self.changes.paths += [path for path in names if path not in changed]
+
+    def _add_directories(self) -> None:
+        """Whoever unpacks the changes over the base by hand changes the times of the directories they stand in."""
+        if self.changes.paths or self.changes.deleted:
+            touched = [path.rpartition("/")[0] for path in (*self.changes.paths, *self.changes.deleted)]
+            parents = {parent for path in set(touched) for parent in with_parents(path)}
+            parents.difference_update(self.changes.deleted)
+            self.changes.paths = sorted({".", *self.changes.paths, *parents}, key=path_key)
 
     def _main_files(self, walked: Iterator[Found]) -> Iterator[Found]:
         """Leave out what stands beside a database: the copy of the database has it."""
@@ -98,11 +122,24 @@ class ChangeFinder:
         if found.kind == FILE and (self._critical.matches(found.path) or (entry is not None and entry.database)):
             self.changes.critical.append(found.path)
         changed = entry is None or not is_unchanged(entry, found)
-        self.changes.since_last = self.changes.since_last or changed
+        if found.kind == FILE and found.status.st_nlink > 1:
+            inode = (found.status.st_dev, found.status.st_ino)
+            self._linked.setdefault(inode, []).append(found.path)
+        if changed and not self.changes.since_last:
+            self.changes.since_last = not self._is_still_unreadable(found)
         from_base = placed is not None and placed[1] is self._state.layers[0]
         if changed or not from_base:
             self.changes.paths.append(found.path)
             self.changes.size_bytes += found.status.st_size if found.kind == FILE else 0
+
+    def _is_still_unreadable(self, found: Found) -> bool:
+        if found.path not in self._unreadable_before or found.kind != FILE:
+            return False
+        try:
+            os.close(open_source(found))
+        except UnreadableError:
+            return True
+        return False
 
 
 def _placed_path(placed: tuple[Entry, Layer]) -> str:
@@ -120,16 +157,17 @@ def is_unchanged(entry: Entry, found: Found) -> bool:
         return False
     if (entry.mode, entry.uid, entry.gid) != (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid):
         return False
-    if found.kind == SYMLINK:
-        return entry.link == _link_of(found)
     if entry.mtime_ns != status.st_mtime_ns:
         return False
+    if found.kind == SYMLINK:
+        return entry.link == _link_of(found)
     if found.kind != FILE:
-        return True
+        # size and inode of a directory say nothing of what is kept; older indexes have no ctime of it
+        return entry.source is None or entry.source[1] == status.st_ctime_ns
+    identity = (status.st_size, status.st_ctime_ns, status.st_ino)
     if entry.source is None:
-        return _has_content(entry, found)
-    same = entry.source == (status.st_size, status.st_ctime_ns, status.st_ino)
-    return same and (not entry.database or entry.wal == wal_identity(found))
+        return entry.fresh in (None, identity) and _has_content(entry, found)
+    return entry.source == identity and (not entry.database or entry.wal == wal_identity(found))
 
 
 def _link_of(found: Found) -> Optional[str]:
@@ -140,7 +178,9 @@ def _link_of(found: Found) -> Optional[str]:
 
 
 def _has_content(entry: Entry, found: Found) -> bool:
-    if entry.kind == HARDLINK or entry.database or entry.cut_bytes or entry.size_bytes != found.status.st_size:
+    if found.status.st_nlink > 1 or entry.kind == HARDLINK:
+        return False  # whether it still is the same file as its other names, content does not tell
+    if entry.database or entry.cut_bytes or entry.size_bytes != found.status.st_size:
         return False
     try:
         fd = open_source(found)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from typing import Any, Optional
 
 from . import durable, layout
@@ -20,7 +21,7 @@ from .backup import OpenedVault, check_settings, open_vault, write_backup
 from .catalog import newest_of
 from .changes import ChangeFinder, Changes
 from .describe import checkpoint_report
-from .errors import CoraError, ProgramError
+from .errors import CoraError, IntegrityError, NotFoundError, ProgramError, RestoreError
 from .git_repo import GitRepo
 from .present import present_entries
 from .progress import Progress
@@ -28,11 +29,14 @@ from .project_archiver import Taken, write_archive
 from .prune import keep_budget
 from .safe_tree import SafeTree
 from .saved_state import SavedState, open_state
+from .scan import Found
 from .settings import BackupSettings
 from .vault import Vault, remove_unpublished
 
 #: A checkpoint that holds more than this part of its base is followed by a full backup.
 _FULL_FROM_PART = 0.25
+#: From here on a checkpoint says that much is gone: whoever or whatever removed it may not have meant to.
+_MANY_DELETED, _MANY_DELETED_PART = 20, 0.25
 
 
 def save(settings: BackupSettings, *, prefer_full: bool = False, check: bool = False) -> dict[str, Any]:
@@ -46,9 +50,7 @@ def save(settings: BackupSettings, *, prefer_full: bool = False, check: bool = F
     check_settings(settings)
     started = time.monotonic()
     if check:
-        vault = Vault(settings.vault)
-        state = _newest_state(vault, settings.project)
-        changes = ChangeFinder(settings, state.source).run() if state else None
+        state, changes = _compare(settings, Vault(settings.vault))
         return _outlook(settings, state, changes, prefer_full)
     with open_vault(settings) as opened:
         result = _save(settings, opened, prefer_full)
@@ -57,18 +59,30 @@ def save(settings: BackupSettings, *, prefer_full: bool = False, check: bool = F
     return result
 
 
-def _newest_state(vault: Vault, project: str) -> Optional[SavedState]:
-    """The newest backup of the project, or the newest checkpoint over that backup."""
+def _compare(settings: BackupSettings, vault: Vault) -> tuple[Optional[SavedState], Optional[Changes]]:
+    """The newest saved state that can be built on, and how the project differs from it; none: a backup is due."""
+    for state in _states(vault, settings.project):
+        unreadable = [entry["path"] for entry in state.report["unreadable"]]
+        try:
+            return state, ChangeFinder(settings, state.source, unreadable).run()
+        except IntegrityError:
+            continue  # its index is damaged: the state before it will do
+    return None, None
+
+
+def _states(vault: Vault, project: str) -> Iterator[SavedState]:
+    """The checkpoints over the newest backup of the project, newest first, and then that backup."""
     base = newest_of(vault, project)
     if base is None:
-        return None
-    for checkpoint_id in reversed(vault.checkpoint_ids()):
-        if checkpoint_id < base:
-            break
-        state = open_state(vault, checkpoint_id)
-        if state.report["base"] == base:
-            return state
-    return open_state(vault, base)
+        return
+    for state_id in [*reversed([one for one in vault.checkpoint_ids() if one > base]), base]:
+        if vault.verified_note(state_id).get("ok") is False:
+            continue
+        try:
+            if state_id == base or layout.read_report(vault.checkpoint_path(state_id)).get("base") == base:
+                yield open_state(vault, state_id)
+        except (IntegrityError, NotFoundError):
+            continue  # damaged, or half removed by hand
 
 
 def _outlook(
@@ -91,8 +105,7 @@ def _kind(state: Optional[SavedState], changes: Optional[Changes], prefer_full: 
 
 
 def _save(settings: BackupSettings, opened: OpenedVault, prefer_full: bool) -> dict[str, Any]:
-    state = _newest_state(opened.vault, settings.project)
-    changes = ChangeFinder(settings, state.source).run() if state else None
+    state, changes = _compare(settings, opened.vault)
     kind = _kind(state, changes, prefer_full)
     if kind == "full" or state is None or changes is None:
         return {"kind": "full", **write_backup(settings, opened)}
@@ -129,6 +142,7 @@ def _write_checkpoint(
         taken.warnings += git_warnings
         taken.critical = changes.critical
         base = layout.read_report(vault.path_of(base_id))
+        taken.warnings += _mass_deletion(base, changes)
         document = checkpoint_report(
             settings, checkpoint_id, taken, totals, opened.unsealable, base, len(changes.deleted)
         )
@@ -159,7 +173,8 @@ def _write_changes(settings: BackupSettings, staged: str, changes: Changes) -> t
     progress = Progress(settings.progress_file)
     progress.start("archive", files_total=len(changes.paths), bytes_total=changes.size_bytes)
     with SafeTree(settings.project) as tree:
-        taken, totals = write_archive(settings, staged, layout.CHANGES, progress, present_entries(tree, changes.paths))
+        entries = _entries(tree, changes)
+        taken, totals = write_archive(settings, staged, layout.CHANGES, progress, entries)
     progress.close()
     for name in (layout.DATABASE_DIR, layout.CRITICAL_DIR):
         # the archive has the consistent copies; a checkpoint keeps no second, plain ones
@@ -172,11 +187,30 @@ def _write_changes(settings: BackupSettings, staged: str, changes: Changes) -> t
     return taken, totals
 
 
+def _entries(tree: SafeTree, changes: Changes) -> Iterator[Found]:
+    """What was found to have changed, as it is now."""
+    for path in changes.paths:
+        try:
+            yield from present_entries(tree, [path])
+        except RestoreError as error:
+            changes.notes.unreadable.append((path, f"it changed while the checkpoint was made: {error}"))
+
+
 def _write_diff(repository: GitRepo, staged: str, warnings: list[str]) -> None:
     try:
         durable.write_file(os.path.join(staged, layout.GIT_DIFF), repository.diff())
     except ProgramError as error:
         warnings.append(f"git.diff could not be written (the changes themselves are saved): {error}")
+
+
+def _mass_deletion(base: dict[str, Any], changes: Changes) -> list[str]:
+    entries = sum(base["entries"].values())
+    if len(changes.deleted) < max(_MANY_DELETED, entries * _MANY_DELETED_PART):
+        return []
+    return [
+        f"{len(changes.deleted)} of {entries} entries of the backup {base['id']} are gone from the project. If nobody "
+        f"meant that: cora restore {base['id']}."
+    ]
 
 
 def _result(

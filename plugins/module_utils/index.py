@@ -69,6 +69,7 @@ class Entry(NamedTuple):
     :param frames: how many frames it spans
     :param source: size, ctime_ns and inode of the file when it was read, to tell later whether it changed; None
         where it had just been written, so that another write in the same tick of the clock would not show
+    :param fresh: the same where C(source) is None for that reason: what differs did change, what is equal may have
     :param wal: size and mtime_ns of a database's write-ahead log at that time; None where it had none
     :param database: it is the consistent copy of an SQLite database
     :param cut_bytes: how much of the beginning of a log was left out
@@ -90,6 +91,7 @@ class Entry(NamedTuple):
     wal: Optional[tuple[int, int]] = None
     database: bool = False
     cut_bytes: int = 0
+    fresh: Optional[tuple[int, int, int]] = None
 
 
 def encode_entry(entry: Entry) -> str:
@@ -110,6 +112,9 @@ def encode_entry(entry: Entry) -> str:
     if entry.source:
         size, ctime_ns, inode = entry.source
         parts.append(f',"source":[{size},{ctime_ns},{inode}]')
+    if entry.fresh:
+        size, ctime_ns, inode = entry.fresh
+        parts.append(f',"fresh":[{size},{ctime_ns},{inode}]')
     if entry.wal:
         parts.append(f',"wal":[{entry.wal[0]},{entry.wal[1]}]')
     if entry.database:
@@ -126,7 +131,7 @@ def _encode_line(line: dict[str, Any]) -> str:
 
 def _entry_from_json(line: dict[str, Any]) -> Entry:
     get = line.get
-    source, wal = get("source"), get("wal")
+    source, wal, fresh = get("source"), get("wal"), get("fresh")
     # by position: the names cost as much again as the entry
     return Entry(
         line["path"],
@@ -145,6 +150,7 @@ def _entry_from_json(line: dict[str, Any]) -> Entry:
         (wal[0], wal[1]) if wal else None,
         get("database", False),
         get("cut_bytes", 0),
+        (fresh[0], fresh[1], fresh[2]) if fresh else None,
     )
 
 

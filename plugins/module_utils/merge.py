@@ -19,7 +19,7 @@ def side_by_side(
 ) -> Iterator[tuple[Optional[L], Optional[R]]]:
     """Pairs of equal path; None stands where one side has no such path.
 
-    Both must be sorted by :func:`.names.path_key`, with C(.) (the tree itself) first. An item is taken from
+    Both must be sorted by :func:`.names.path_key`. An item is taken from
     C(right) only when the pair before it was dealt with.
     """
     others = iter(right)

@@ -50,8 +50,11 @@ def with_parents(path: str) -> Iterator[str]:
 
 
 def path_key(path: str) -> list[bytes]:
-    """Sort key of the order in which a tree is walked: a directory, then what is in it, names by their bytes."""
-    return to_bytes(path).split(b"/")
+    """Sort key of the order in which a tree is walked: a directory, then what is in it, names by their bytes.
+
+    C(.), the tree itself, comes before all else.
+    """
+    return [] if path == "." else to_bytes(path).split(b"/")
 
 
 def free_name(path: str) -> str:

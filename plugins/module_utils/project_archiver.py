@@ -123,6 +123,12 @@ def _item(
     cut_bytes: int = 0,
 ) -> Item:
     mode = stat.S_IMODE(status.st_mode)
+    source = fresh = None
+    if kind == DIRECTORY:
+        source = 0, status.st_ctime_ns, status.st_ino  # its ctime tells of extended attributes and ACLs
+    elif kind in (FILE, HARDLINK):
+        source = settled_identity(status)
+        fresh = None if source else (status.st_size, status.st_ctime_ns, status.st_ino)
     # by position: this runs once a file, and naming the fields takes longer than making the two
     member = Member(
         found.path,
@@ -151,8 +157,9 @@ def _item(
         link=link,
         database=database,
         cut_bytes=cut_bytes,
-        source=settled_identity(status) if kind in (FILE, HARDLINK) else None,
+        source=source,
         wal=wal,
+        fresh=fresh,
     )
     return Item(member, entry, data)
 

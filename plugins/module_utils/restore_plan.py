@@ -29,6 +29,11 @@ from .vault import id_time
 
 _LISTED_AT_MOST = 1000
 _ACTIONS = ("create", "replace", "remove", "same")
+#: In deleted.txt a line that begins with a backslash is escaped, as by sha256sum.
+_REMOVE_LISTED = (
+    r'while IFS= read -r path; do case $path in "\\"*) path=$(printf %b. "${path#?}"); path=${path%.};; esac; '
+    'rm -rf -- "$path"; done'
+)
 
 
 def created_ns(backup_id: str) -> int:
@@ -167,7 +172,8 @@ def plain_commands(source: Source, project: str) -> dict[str, list[str]]:
     unpack = [f"{keep} {archive} -C {new}" for archive in archives]
     if len(source.layers) > 1:
         deleted = shlex.quote(os.path.join(source.layers[-1].directory, layout.DELETED))
-        unpack.append(f'(cd {new} && while IFS= read -r path; do rm -rf -- "$path"; done < {deleted})')
+        # before the changes: a link among these must not lead the removal elsewhere, and directories keep their times
+        unpack.insert(1, f"(cd {new} && {_REMOVE_LISTED} < {deleted})")
     return {
         "files": [
             "# a database: first remove its -wal, -shm and -journal",
