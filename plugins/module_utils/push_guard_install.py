@@ -114,7 +114,7 @@ def install_guard(settings: GuardSettings, *, check: bool = False) -> dict[str, 
     repository = open_repository(settings.project)
     plan = _Plan()
     scope, path = hooks_path(repository)
-    if scope == "" or (scope == "local" and path == repository.plain_directory):
+    if scope == "" or os.path.realpath(os.path.join(repository.top, path)) == repository.plain_directory:
         directory, chained = repository.plain_directory, _plan_plain(plan, repository, settings.hook)
     else:
         directory, chained = repository.own_directory, _plan_directory(plan, repository, settings.hook, scope, path)
