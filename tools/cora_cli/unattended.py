@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import takewhile
 from typing import TextIO
 
 from .errors import UsageError
@@ -60,7 +61,8 @@ class _Tee:
     def __init__(self, stream: TextIO, log: TextIO, words: list[str]) -> None:
         self._stream = stream
         self._log = log
-        self._what = " ".join(words)
+        # the verb: what follows it may be anybody's business
+        self._what = " ".join(takewhile(lambda word: not word.startswith("-"), words))
         self._rest = ""
 
     def write(self, text: str) -> int:
