@@ -9,6 +9,7 @@ import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils.errors import ProjectError, SettingsError
@@ -264,7 +265,7 @@ def test_a_command_that_others_can_change_is_no_command_for_sudo(lab: Lab, tmp_p
 
 
 def test_the_module(lab: Lab, work: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = {"project": work, "hook": HOOK.read_text(), "command": lab.fake_cora()}
+    options: dict[str, Any] = {"project": work, "hook": HOOK.read_text(), "command": lab.fake_cora()}
     check = run_module(capsys, "push_guard", check=True, diff=True, **options)
     assert check["changed"]
     assert "pre-push" in check["diff"]["after"]
