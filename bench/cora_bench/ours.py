@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""This project as a contestant: the command as a person types it, and the engine alone."""
+
+from __future__ import annotations
+
+import os
+
+from .contestants import AGAIN, FIRST, ONE_FILE, RESTORE, VERIFY, Contestant, Place
+from .measure import Command, output, run
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_COMMAND = os.path.join(ROOT, "tools", "cora.sh")
+_ENVIRONMENT = os.environ.get("CORA_VENV", os.path.join(ROOT, ".venv"))
+_DRIVER = os.path.join(ROOT, "bench", "engine_driver.py")
+
+
+def _newest(vault: str) -> str:
+    return max(name for name in os.listdir(vault) if name[:1].isdigit())
+
+
+def _cora() -> Contestant:
+    def command(project: str, place: Place, *argv: str) -> Command:
+        return Command([_COMMAND, "--project", project, "--vault", f"{place.home}/vault", *argv])
+
+    def backup(place: Place) -> Command:
+        return command(place.dataset.path, place, "backup", "now")
+
+    def restore(place: Place) -> Command:
+        return command(place.out, place, "restore", _newest(f"{place.home}/vault"), "--full", "--yes")
+
+    def one_file(place: Place) -> Command:
+        newest = _newest(f"{place.home}/vault")
+        return command(place.one, place, "restore", newest, "--yes", "--file", place.dataset.sample)
+
+    works = {
+        FIRST: backup,
+        AGAIN: backup,
+        VERIFY: lambda place: command(place.dataset.path, place, "verify", "latest"),
+        RESTORE: restore,
+        ONE_FILE: one_file,
+    }
+    # the first call makes the command's Python environment
+    return Contestant(
+        "cora",
+        output(_COMMAND, "version"),
+        works,
+        prepare=lambda place: run(Command([_COMMAND, "version"]), place.log),
+        is_ours=True,
+    )
+
+
+def _engine() -> Contestant:
+    def command(place: Place, verb: str, project: str, *files: str) -> Command:
+        return Command([f"{_ENVIRONMENT}/bin/python", _DRIVER, verb, project, f"{place.home}/vault", *files])
+
+    def backup(place: Place) -> Command:
+        return command(place, "backup", place.dataset.path)
+
+    works = {
+        FIRST: backup,
+        AGAIN: backup,
+        VERIFY: lambda place: command(place, "verify", place.dataset.path),
+        RESTORE: lambda place: command(place, "restore", place.out),
+        ONE_FILE: lambda place: command(place, "restore", place.one, place.dataset.sample),
+    }
+    return Contestant("cora, engine only", "", works, is_ours=True)
+
+
+def ours() -> list[Contestant]:
+    """The command, and the engine in a process without Ansible."""
+    return [_cora(), _engine()]

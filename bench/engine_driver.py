@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine alone, without the command and without Ansible: engine_driver.py VERB PROJECT VAULT [FILE]."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "playbooks", "collections"))
+
+
+def main(verb: str, project: str, vault: str, *files: str) -> None:
+    if verb == "backup":
+        from ansible_collections.cora.backup.plugins.module_utils.backup import create_backup
+        from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
+
+        create_backup(BackupSettings(project=project, vault=vault))
+    elif verb == "verify":
+        from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
+
+        if not verify_backup(vault, "latest")["ok"]:
+            sys.exit("The backup is damaged.")
+    else:
+        from ansible_collections.cora.backup.plugins.module_utils.catalog import resolve_id
+        from ansible_collections.cora.backup.plugins.module_utils.restore import run_restore
+        from ansible_collections.cora.backup.plugins.module_utils.settings import RestoreRequest
+
+        scenario = "files" if files else "full"
+        newest = resolve_id(vault, "latest", None)
+        run_restore(RestoreRequest(vault=vault, id_text=newest, project=project, scenario=scenario, files=files))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
