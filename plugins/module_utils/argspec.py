@@ -16,6 +16,7 @@ from .errors import CoraError, ProgramError, RestoreError, SettingsError
 from .keep_rules import Policy, PruneRequest
 from .names import printable
 from .project_meant import project_meant
+from .rotate import RotateSettings
 from .settings import (
     SCENARIOS,
     SERVICE_KINDS,
@@ -26,6 +27,7 @@ from .settings import (
     default_vault,
     find_project,
 )
+from .status import Limits
 
 Spec = dict[str, Any]
 Params = Mapping[str, Any]
@@ -58,12 +60,15 @@ SERVICES_SPEC: Spec = {
 }
 
 
+_PATTERNS: Spec = {"type": "list", "elements": "str"}
+
+
 def snapshot_spec() -> Spec:
     """Options of the module C(snapshot)."""
     return {
-        "exclude": {"type": "list", "elements": "str"},
-        "critical": {"type": "list", "elements": "str"},
-        "logs": {"type": "list", "elements": "str"},
+        "exclude": _PATTERNS,
+        "critical": _PATTERNS,
+        "logs": _PATTERNS,
         "log_cap_bytes": {"type": "int"},
         "large_file_bytes": {"type": "int"},
         "seal": {"type": "str", "choices": ["required", "best_effort"]},
@@ -71,6 +76,46 @@ def snapshot_spec() -> Spec:
         **VAULT_SPEC,
         **RUN_SPEC,
     }
+
+
+def checkpoint_spec() -> Spec:
+    """Options of the module C(checkpoint)."""
+    return {
+        "when_unchanged": {"type": "str", "default": "nothing", "choices": ["nothing", "verify"]},
+        "prefer_full": {"type": "bool", "default": False},
+        "keep_checkpoints_bytes": {"type": "int"},
+        "keep_checkpoints_percent": {"type": "float"},
+        **snapshot_spec(),
+    }
+
+
+def protect_spec() -> Spec:
+    """Options of the module C(protect)."""
+    return {
+        "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+        "critical": _PATTERNS,
+        "exclude": _PATTERNS,
+        **PROJECT_SPEC,
+        **VAULT_SPEC,
+    }
+
+
+def rotate_spec() -> Spec:
+    """Options of the module C(rotate)."""
+    return {
+        "files": _PATTERNS,
+        "exclude": _PATTERNS,
+        "rotate_bytes": {"type": "int"},
+        "lock_wait_seconds": {"type": "float", "default": 0},
+        **PROJECT_SPEC,
+        **VAULT_SPEC,
+    }
+
+
+def status_spec() -> Spec:
+    """Options of the module C(status_info); limits have the names that they have in the engine."""
+    limits: Spec = {item.name: {"type": "int" if item.name.endswith("_bytes") else "float"} for item in fields(Limits)}
+    return {**limits, "project": {"type": "path"}, **VAULT_SPEC}
 
 
 def restore_spec() -> Spec:
@@ -140,18 +185,56 @@ def snapshot_settings(params: Params) -> BackupSettings:
 
     :raises CoraError: when it cannot be
     """
-    chosen: dict[str, Any] = {
-        name: tuple(params[name]) for name in ("exclude", "critical", "logs") if params[name] is not None
-    }
-    chosen.update({name: params[name] for name in ("log_cap_bytes", "large_file_bytes") if params[name] is not None})
     return BackupSettings(
-        project=params["project"] or find_project(params["search_from"]),
+        project=_project_to_save(params),
         vault=vault_of(params),
         seal=params["seal"] or default_seal(),
         lock_wait_seconds=params["lock_wait_seconds"],
         progress_file=params["progress_file"],
-        **chosen,
+        **_given(params, *_PATTERN_NAMES, "log_cap_bytes", "large_file_bytes", *_BUDGET_NAMES),
     )
+
+
+def protect_settings(params: Params) -> BackupSettings:
+    """What C(protect) is asked to do.
+
+    :raises CoraError: when it cannot be
+    """
+    return BackupSettings(
+        project=_project_to_save(params), vault=vault_of(params), **_given(params, "critical", "exclude")
+    )
+
+
+def rotate_settings(params: Params) -> RotateSettings:
+    """What C(rotate) is asked to do.
+
+    :raises CoraError: when it cannot be
+    """
+    return RotateSettings(
+        project=_project_to_save(params),
+        vault=vault_of(params),
+        lock_wait_seconds=params["lock_wait_seconds"],
+        **_given(params, "files", "exclude", "rotate_bytes"),
+    )
+
+
+def status_limits(params: Params) -> Limits:
+    """From when on C(status_info) calls something a problem."""
+    return Limits(**_given(params, *(item.name for item in fields(Limits))))
+
+
+_PATTERN_NAMES = ("exclude", "critical", "logs")
+_BUDGET_NAMES = ("keep_checkpoints_bytes", "keep_checkpoints_percent")
+
+
+def _project_to_save(params: Params) -> str:
+    return str(params["project"] or find_project(params["search_from"]))
+
+
+def _given(params: Params, *names: str) -> dict[str, Any]:
+    """Those of these parameters that were not left out, as the engine takes them."""
+    values = {name: params[name] for name in names if params.get(name) is not None}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def services_of(params: Params) -> tuple[Service, ...]:

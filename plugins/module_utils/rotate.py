@@ -46,13 +46,13 @@ _OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class RotateSettings:
     """One rotation run.
 
-    :param patterns: gitignore patterns of the files that may be rotated
+    :param files: gitignore patterns of what may be rotated
     :param rotate_bytes: files of at least this size are
     """
 
     project: str
     vault: str
-    patterns: tuple[str, ...] = DEFAULT_LOGS
+    files: tuple[str, ...] = DEFAULT_LOGS
     exclude: tuple[str, ...] = DEFAULT_EXCLUDE
     rotate_bytes: int = DEFAULT_ROTATE_BYTES
     lock_wait_seconds: float = 0.0
@@ -85,7 +85,7 @@ def rotate(settings: RotateSettings, *, check: bool = False) -> dict[str, Any]:
 
 
 def _due(settings: RotateSettings) -> list[tuple[str, int]]:
-    wanted = PathFilter(settings.patterns)
+    wanted = PathFilter(settings.files)
     return [
         (found.path, found.status.st_size)
         for found in walk(settings.project, PathFilter(settings.exclude), ScanNotes(), vault=settings.vault)

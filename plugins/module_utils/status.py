@@ -17,7 +17,7 @@ from .catalog import checkpoint_rows, list_backups
 from .errors import IntegrityError
 from .names import printable
 from .restore_record import CHANGING, STAGING, read_records
-from .timers import timer_rows
+from .timers import SAVE_TIMER, timer_rows
 from .vault import Vault
 
 CRITICAL, WARNING = "critical", "warning"
@@ -136,8 +136,19 @@ def _size(path: str) -> Optional[int]:
         return None
 
 
-def _large_files(vault: Vault, rows: list[dict[str, Any]]) -> int:
-    return int(_report(vault, rows).get("large_files", 0))
+def _large_files(vault: Vault, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Files over the limit in the newest backup, the largest first."""
+    if not rows:
+        return []
+    try:
+        with open(os.path.join(vault.path_of(rows[0]["id"]), layout.LARGE_FILES), encoding="utf-8") as stream:
+            lines = [line.rstrip("\n").split("\t", 3) for line in stream if not line.startswith("#")]
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [
+        {"path": path, "size_bytes": int(size_bytes), "git": state}
+        for size_bytes, _digest, state, path in (line for line in lines if len(line) == 4 and line[0].isdigit())
+    ]
 
 
 def _report(vault: Vault, rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -176,11 +187,12 @@ def _age_problems(
         yield _problem(WARNING, "No backup was ever verified: cora verify latest.")
     elif _age_seconds(verified[0]["verified_at"]) / 86400 > limits.verified_days:
         yield _problem(WARNING, f"The last full check was {verified[0]['verified_at']}: cora verify latest.")
-    saves_itself = any(timer["unit"] == "cora-save.timer" for timer in document["timers"])
-    newest = max((row["saved_at_seconds"] for row in checkpoints[:1]), default=0.0)
-    last_run = max(newest, *(timer["last_seconds"] or 0.0 for timer in document["timers"]), 0.0)
-    if saves_itself and time.time() - last_run > limits.checkpoint_minutes * 60:
-        yield _problem(WARNING, "cora-save.timer has not run for more than an hour.")
+    saving = [timer for timer in document["timers"] if timer["unit"] == SAVE_TIMER and timer["last_seconds"]]
+    # a run that finds nothing new leaves no checkpoint, so the timer counts too
+    moments = [row["saved_at_seconds"] for row in checkpoints[:1]] + [timer["last_seconds"] for timer in saving]
+    last_run = max(moments, default=0.0)
+    if saving and time.time() - last_run > limits.checkpoint_minutes * 60:
+        yield _problem(WARNING, f"{SAVE_TIMER} has not run for {(time.time() - last_run) / 60:.0f} minutes.")
 
 
 def _state_problems(document: dict[str, Any], rows: list[dict[str, Any]]) -> Iterable[dict[str, str]]:

@@ -11,7 +11,8 @@ from typing import Any, Optional
 from .errors import ProgramError
 from .programs import run
 
-TIMERS = ("cora-save.timer", "cora-backup.timer", "cora-prune.timer", "cora-verify.timer")
+SAVE_TIMER = "cora-save.timer"
+TIMERS = (SAVE_TIMER, "cora-backup.timer", "cora-prune.timer", "cora-verify.timer")
 _UNIT_DIRECTORY = "/etc/systemd/system"
 
 

@@ -19,6 +19,7 @@ author:
   - cora.backup contributors (!UNKNOWN)
 extends_documentation_fragment:
   - cora.backup.attributes
+  - cora.backup.content
   - cora.backup.vault
   - cora.backup.vault.run
 attributes:
@@ -32,48 +33,6 @@ attributes:
     support: none
     details:
       - Every run makes a new backup.
-options:
-  project:
-    description: Absolute path of the directory to back up. Either this or O(search_from) is needed.
-    type: path
-  search_from:
-    description: Back up the top of the Git work tree around this directory.
-    type: path
-  exclude:
-    description:
-      - Patterns (C(gitignore) syntax, relative to the project) of what is left out and only counted.
-      - Left out, C(node_modules/), C(venv/), C(.venv/), C(__pycache__/) and C(.git/).
-    type: list
-    elements: str
-  critical:
-    description:
-      - Patterns of files that are also kept uncompressed.
-      - Left out, Markdown files at the top, work logs, C(.env) files, and pm2 and compose files at the top.
-    type: list
-    elements: str
-  logs:
-    description:
-      - Patterns of logs, kept by their newest O(log_cap_bytes).
-      - Left out, C(*.log) and what C(logrotate) makes of it uncompressed.
-    type: list
-    elements: str
-  log_cap_bytes:
-    description: How much of a log is kept. Left out, 50 MiB.
-    type: int
-  large_file_bytes:
-    description: Files over this size are listed in C(LARGE_FILES.txt). Left out, 50 MiB.
-    type: int
-  seal:
-    description:
-      - V(required) fails where the backup cannot be made immutable.
-      - V(best_effort) keeps it and says so.
-      - Left out, V(required) for root and V(best_effort) for other users, who cannot set the flag.
-    type: str
-    choices:
-      - required
-      - best_effort
-requirements:
-  - pathspec (Python package)
 seealso:
   - module: cora.backup.checksum
   - module: cora.backup.restore
