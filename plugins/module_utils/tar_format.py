@@ -11,6 +11,7 @@ read as they are in any locale.
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Mapping
@@ -36,9 +37,10 @@ _BILLION = 1_000_000_000
 _XATTR = "SCHILY.xattr."
 _ACL_ATTRIBUTES = {keyword: name for name, keyword in ACL_KEYWORDS.items()}
 _NO_XATTRS: Mapping[str, bytes] = MappingProxyType({})
-# name, mode, uid, gid, size, mtime, checksum, type, link, magic and version, user, group
-_USTAR = struct.Struct("100s8s8s8s12s12s8s1s100s8s32s32s")
-_FLAG = 7  # position of the type
+# name, mode, uid, gid, size, mtime; each number with the NUL behind it
+_USTAR_HEAD = struct.Struct("100s7sx7sx7sx11sx11sx")
+_HEAD_BYTES, _TAIL_AT = 148, 156  # between them stands the checksum
+_MTIME_RECORD = re.compile(rb"30 mtime=(\d{10})\.(\d{9})\n")
 
 
 class Member(NamedTuple):
@@ -175,12 +177,16 @@ def _ustar_tail(flag: bytes, link: bytes, uname: str, gname: str) -> tuple[bytes
     """What stands behind the checksum, and the sum of its bytes: the same for all files of one owner."""
     user, group = to_bytes(uname)[:31], to_bytes(gname)[:31]
     tail = flag + link.ljust(100, b"\0") + b"ustar\x0000" + user.ljust(32, b"\0") + group.ljust(32, b"\0")
-    tail = (tail + b"0000000\x000000000\0").ljust(BLOCK_BYTES - _NAME_BYTES - 56, b"\0")
+    tail = (tail + b"0000000\x000000000\0").ljust(BLOCK_BYTES - _TAIL_AT, b"\0")
     return tail, sum(tail)
 
 
 def _checksummed(head: bytes, tail: bytes, tail_sum: int) -> bytes:
-    return head + b"%06o\0 " % (_byte_sum(head) + tail_sum + 8 * 0x20) + tail
+    return head + _checksum(head, tail_sum) + tail
+
+
+def _checksum(head: bytes, tail_sum: int) -> bytes:
+    return b"%06o\0 " % (_byte_sum(head) + tail_sum + 8 * 0x20)
 
 
 def _byte_sum(raw: bytes) -> int:
@@ -196,35 +202,59 @@ def decode_member(data: bytes, offset: int) -> tuple[Member, int]:
 
     :raises IntegrityError: when no such header stands there
     """
-    fields = _checked_fields(data, offset)
     body = b""
-    if fields[_FLAG] == b"x":
-        length = _octal(fields[4])
+    if data[offset + _TAIL_AT : offset + _TAIL_AT + 1] == b"x":
+        length = _number(data[offset + 124 : offset + 135])
+        if data[offset : offset + BLOCK_BYTES] != _pax_header(length):
+            raise IntegrityError("An extended header in the archive is damaged.")
         body = data[offset + BLOCK_BYTES : offset + BLOCK_BYTES + length]
         offset += BLOCK_BYTES + length + -length % BLOCK_BYTES
-        fields = _checked_fields(data, offset)
-    kind = _TYPES.get(fields[_FLAG])
-    if kind is None:
-        raise IntegrityError(f"The archive holds an entry of a type that is never written: {fields[_FLAG]!r}.")
-    member = _from_ustar(fields, kind)
-    return _with_records(member, _parse_records(body)) if body else member, offset + BLOCK_BYTES
+    member = _decode_ustar(data[offset : offset + BLOCK_BYTES])
+    return _with_records(member, body) if body else member, offset + BLOCK_BYTES
 
 
-def _checked_fields(data: bytes, offset: int) -> tuple[bytes, ...]:
-    header = data[offset : offset + BLOCK_BYTES]
+def _decode_ustar(header: bytes) -> Member:
     if len(header) != BLOCK_BYTES or header[257:262] != b"ustar":
         raise IntegrityError("The archive has no header where the index says that an entry begins.")
-    total = _byte_sum(header[:256]) + _byte_sum(header[256:])
-    if total - _byte_sum(header[148:156]) + 8 * 0x20 != _octal(header[148:156]):
+    head = header[:_HEAD_BYTES]
+    kind, link, uname, gname, tail_sum = _parse_tail(header[_TAIL_AT:])
+    if header[_HEAD_BYTES:_TAIL_AT] != _checksum(head, tail_sum):
         raise IntegrityError("A header in the archive does not fit its checksum.")
-    return _USTAR.unpack_from(header)
+    if not kind:
+        raise IntegrityError("The archive holds an entry of a type that is never written.")
+    name, mode, uid, gid, size, mtime = _USTAR_HEAD.unpack(head)
+    path = _text_field(name)
+    return Member(
+        path[:-1] if kind == DIRECTORY and path.endswith("/") else path,
+        kind,
+        _number(mode),
+        _number(uid),
+        _number(gid),
+        uname,
+        gname,
+        _number(size),
+        _number(mtime) * _BILLION,
+        link,
+    )
 
 
-def _octal(raw: bytes) -> int:
+@lru_cache(maxsize=1024)
+def _parse_tail(tail: bytes) -> tuple[str, str, str, str, int]:
+    """Kind (empty for an unknown one), link, user, group, and the sum of the bytes: the same for all files of one
+    owner, as :func:`_ustar_tail`."""
+    texts = (_text_field(tail[1:101]), _text_field(tail[109:141]), _text_field(tail[141:173]))
+    return (_TYPES.get(tail[:1], ""), *texts, sum(tail))
+
+
+def _number(octal: bytes) -> int:
     try:
-        return int(raw.partition(b"\0")[0] or b"0", 8)
+        return int(octal, 8)
     except ValueError as error:
         raise IntegrityError("A number in a header of the archive is damaged.") from error
+
+
+def _text_field(raw: bytes) -> str:
+    return to_text(raw.partition(b"\0")[0])
 
 
 def _parse_records(body: bytes) -> dict[str, bytes]:
@@ -244,38 +274,14 @@ def _parse_records(body: bytes) -> dict[str, bytes]:
     return records
 
 
-@lru_cache(maxsize=1024)
-def _owner_name(raw: bytes) -> str:
-    return _text_field(raw)
-
-
-def _text_field(raw: bytes) -> str:
-    return to_text(raw.partition(b"\0")[0])
-
-
-def _from_ustar(fields: tuple[bytes, ...], kind: str) -> Member:
-    name, mode, uid, gid, size, mtime, _sum, _flag, link, _magic, uname, gname = fields
-    path = _text_field(name)
-    return Member(
-        path[:-1] if kind == DIRECTORY and path.endswith("/") else path,
-        kind,
-        _octal(mode),
-        _octal(uid),
-        _octal(gid),
-        _owner_name(uname),
-        _owner_name(gname),
-        _octal(size),
-        _octal(mtime) * _BILLION,
-        _text_field(link),
-    )
-
-
-def _with_records(member: Member, records: dict[str, bytes]) -> Member:
+def _with_records(member: Member, body: bytes) -> Member:
+    only_time = _MTIME_RECORD.fullmatch(body)  # so it is with nearly every entry
+    if only_time:
+        return member._replace(mtime_ns=int(only_time[1]) * _BILLION + int(only_time[2]))
+    records = _parse_records(body)
     try:
         if "mtime" in records:
             member = member._replace(mtime_ns=_parse_mtime(records.pop("mtime")))
-        if not records:  # so it is with nearly every entry
-            return member
         path = to_text(records.get("GNU.sparse.name") or records.get("path") or to_bytes(member.path))
         return member._replace(
             path=path[:-1] if member.kind == DIRECTORY and path.endswith("/") else path,
