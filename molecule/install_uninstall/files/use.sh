@@ -8,16 +8,23 @@ fail() {
 }
 
 cd /
-cora version | grep -q '^cora 1' || fail "version"
-(cd /home/shop && sudo -u shop cora version | grep -q '^cora 1') || fail "version for who is not root"
+says() { # TEXT COMMAND...: the command succeeds and says the text; grep -q in a pipe would break it off
+  local text=$1
+  shift
+  grep -q -- "$text" <<< "$("$@" 2>&1)"
+}
+says '^cora 1' cora version || fail "version"
+cd /home/shop
+says '^cora 1' sudo -u shop cora version || fail "version for who is not root"
+cd /
 
 # The settings of the host count, wherever one stands; backup.env wins over them, -e over both.
-cora backup now | grep -q "Restore it with: cora restore" || fail "backup now"
+says "Restore it with: cora restore" cora backup now || fail "backup now"
 [ "$(cora list --json | grep -c "\"id\":")" = 1 ] || fail "list"
 (cd "$vault"/2* && sha256sum --check --quiet SHA256SUMS.txt) || fail "the backup is not where the settings say"
 echo 'CORA_VAULT=/srv/install_uninstall/other' >> /etc/cora/backup.env
-cora list 2>&1 | grep -q install_uninstall/other || fail "backup.env"
-cora list --vault "$vault" | grep -q "$(date -u +%Y%m)" || fail "--vault"
+says install_uninstall/other cora list || fail "backup.env"
+says "$(date -u +%Y%m)" cora list --vault "$vault" || fail "--vault"
 sed -i '/^CORA_VAULT/d' /etc/cora/backup.env
 rm -rf /srv/install_uninstall/other
 
