@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
+from ansible.plugins.filter.core import regex_replace
 from ansible_collections.cora.backup.plugins.module_utils.errors import ProjectError, SettingsError
 from ansible_collections.cora.backup.plugins.module_utils.push_guard_install import (
     command_note,
@@ -19,7 +22,7 @@ from ansible_collections.cora.backup.plugins.module_utils.push_guard_install imp
     remove_guard,
 )
 from support.modules import run_module
-from support.push_lab import HOOK, LARGE, Lab, write_hook
+from support.push_lab import HOOK, LARGE, REPO, Lab, write_hook
 
 
 @pytest.fixture
@@ -279,3 +282,23 @@ def test_the_module(lab: Lab, work: Path, capsys: pytest.CaptureFixture[str]) ->
     failed = run_module(capsys, "push_guard", project=lab.root, state="absent")
     assert failed["failed"]
     assert failed["error"] == "ProjectError"
+
+
+# --- the rule for sudo ---
+
+
+def test_the_rule_holds_the_command_word_for_word(tmp_path: Path) -> None:
+    environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)
+    environment.filters["regex_replace"] = regex_replace
+    template = environment.from_string((REPO / "roles/git_hooks/templates/sudoers.j2").read_text())
+    arguments = ["backup", "now", "--project", "/srv/my app:1,2=3"]
+    rule = template.render(
+        git_hooks_command="/usr/local/bin/cora", git_hooks_backup_arguments=arguments, git_hooks_granted=["deploy"]
+    )
+    assert r"= /usr/local/bin/cora backup now --project /srv/my\ app\:1\,2\=3" in rule
+    assert "deploy ALL = (root) NOPASSWD: CORA_PUSH\n" in rule
+    file = tmp_path / "rule"
+    file.write_text(rule)
+    file.chmod(0o440)
+    if shutil.which("visudo", path="/usr/sbin:/usr/bin"):
+        subprocess.run(["/usr/sbin/visudo", "-cf", file], check=True)
