@@ -26,6 +26,8 @@ from .tar_format import BLOCK_BYTES, END_OF_ARCHIVE, FILE, Member, decode_member
 _ZEROS = bytes(1024 * 1024)
 #: A group of more frames than this is streamed, so that a huge file never stands in memory.
 STREAM_FROM_FRAMES = 8
+#: Frames measure 1 to 4 MiB, more only where thousands of small files have large extended attributes.
+LARGEST_FRAME_BYTES = 256 * 1024 * 1024
 
 Buffer = Union[bytes, memoryview]
 Pieces = Iterable[tuple[int, Buffer]]
@@ -68,15 +70,17 @@ class ArchiveReader:
         self._index_path = os.path.join(directory, layout.INDEX)
         self.path = os.path.join(directory, archive)
         try:
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            self._stream = layout.open_artifact(self.path)
         except OSError as error:
             raise IntegrityError(f"The archive {printable(self.path)} cannot be opened: {error.strerror}.") from error
+        self._fd = self._stream.fileno()
+        self._size_bytes = os.fstat(self._fd).st_size
 
     def __enter__(self) -> ArchiveReader:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        os.close(self._fd)
+        self._stream.close()
 
     def groups(self) -> Iterator[Group]:
         """All groups, in the order of the archive.
@@ -106,6 +110,8 @@ class ArchiveReader:
 
         :raises IntegrityError: when it is not what the index says
         """
+        if not 0 < frame.length_bytes <= self._size_bytes or frame.size_bytes > LARGEST_FRAME_BYTES:
+            raise IntegrityError(f"{layout.INDEX} names a frame of the archive that cannot be.")
         data = os.pread(self._fd, frame.length_bytes, frame.offset)
         if hashlib.sha256(data).hexdigest() != frame.sha256:
             raise IntegrityError(

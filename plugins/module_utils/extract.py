@@ -4,8 +4,8 @@
 """Writing entries of an archive into a directory, with all their metadata, as root, without believing them.
 
 Owner first, then mode (C(chown) clears set-id bits), then extended attributes (it clears capabilities too), times last.
-Set-user-id and set-group-id bits of files are left out unless they are asked for: a project hardly needs them, and an
-attacker who could change an archive would put them there.
+Set-user-id and set-group-id bits of files, and file capabilities, are left out unless they are asked for: a project
+hardly needs them, and an attacker who could change an archive would put them there.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from .safe_tree import SafeTree, check_relative
 from .source import Source
 from .tar_format import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Member
 
+_CAPABILITY = "security.capability"
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -54,6 +55,9 @@ class MetadataWriter:
             _remove_other_attributes(fd, member)
         os.fchmod(fd, self._mode(member))
         for name, value in member.xattrs.items():
+            if name == _CAPABILITY and not self._keep_setuid:
+                self._warn(f"{printable(member.path)}: its capabilities are left out (keep_setuid brings them back)")
+                continue
             try:
                 os.setxattr(fd, name, value)
             except OSError as error:
@@ -65,8 +69,17 @@ class MetadataWriter:
         if self._as_root:
             os.chown(name, member.uid, member.gid, dir_fd=directory_fd, follow_symlinks=False)
         if member.kind != SYMLINK:
-            os.chmod(name, self._mode(member), dir_fd=directory_fd)
+            self._change_mode(directory_fd, name, member)
         os.utime(name, ns=(member.mtime_ns, member.mtime_ns), dir_fd=directory_fd, follow_symlinks=False)
+
+    def _change_mode(self, directory_fd: int, name: bytes, member: Member) -> None:
+        # chmod follows links, and the owner of the directory may have put one there since the fifo was made
+        fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory_fd)
+        try:
+            if stat.S_ISFIFO(os.fstat(fd).st_mode):
+                os.chmod(f"/proc/self/fd/{fd}", self._mode(member))
+        finally:
+            os.close(fd)
 
     def _mode(self, member: Member) -> int:
         if member.kind == DIRECTORY or self._keep_setuid or not member.mode & _SET_ID:

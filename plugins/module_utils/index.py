@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, Optional, Union
 from .durable import VaultFile
 from .errors import IntegrityError
 from .gzip_frames import compress
+from .layout import open_artifact
 
 FORMAT = "cora-index"
 VERSION = 1
@@ -132,6 +133,9 @@ def _encode_line(line: dict[str, Any]) -> str:
 def _entry_from_json(line: dict[str, Any]) -> Entry:
     get = line.get
     source, wal, fresh = get("source"), get("wal"), get("fresh")
+    # numbers that are numbers, texts that are texts: anything else is a TypeError here, and not later
+    line["size"] | line["uid"] | line["gid"] | line["mtime_ns"] | line["frame"] | line["at"] | get("frames", 1)
+    line["path"] + line["type"] + get("link", "") + (get("sha256") or "")
     # by position: the names cost as much again as the entry
     return Entry(
         line["path"],
@@ -207,6 +211,7 @@ def read_index(path: str) -> Iterator[Union[Frame, Entry]]:
                 yield _entry_from_json(line)
             elif "offset" in line:
                 frames += 1
+                line["frame"] | line["offset"] | line["length"] | line["size"]
                 yield Frame(line["frame"], line["offset"], line["length"], line["size"], line["sha256"])
             elif line.get("end"):
                 finished = (line["entries"], line["frames"]) == (entries, frames)
@@ -220,12 +225,22 @@ def read_index(path: str) -> Iterator[Union[Frame, Entry]]:
 
 def _json_lines(path: str) -> Iterator[dict[str, Any]]:
     try:
-        with gzip.open(path, "rb") as stream:
-            while raw := stream.readlines(_READ_BYTES):
-                # one call for many lines takes a third of the time of a call a line
-                lines = json.loads(b"[" + b",".join(raw) + b"]")
-                if len(lines) != len(raw) or not all(isinstance(line, dict) for line in lines):
-                    raise IntegrityError(f"{path} has a damaged line.")
-                yield from lines
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+        with open_artifact(path) as file, gzip.open(file, "rb") as stream:
+            rest = b""
+            while chunk := stream.read(_READ_BYTES):
+                raw = (rest + chunk).splitlines(keepends=True)
+                rest = b"" if raw[-1].endswith(b"\n") else raw.pop()
+                if len(rest) > _READ_BYTES:
+                    raise IntegrityError(f"{path} has a line without an end.")
+                yield from _decode_lines(path, raw)
+            yield from _decode_lines(path, [rest] if rest else [])
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         raise IntegrityError(f"{path} cannot be read: {error}") from error
+
+
+def _decode_lines(path: str, raw: list[bytes]) -> list[dict[str, Any]]:
+    # one call for many lines takes a third of the time of a call a line
+    lines: list[dict[str, Any]] = json.loads(b"[" + b",".join(raw) + b"]")
+    if len(lines) != len(raw) or not all(isinstance(line, dict) for line in lines):
+        raise IntegrityError(f"{path} has a damaged line.")
+    return lines

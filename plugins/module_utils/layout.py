@@ -8,12 +8,14 @@ The names are the user's; docs/vault-format.md describes each file, and a JSON S
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 from . import durable
 from .errors import IntegrityError
@@ -61,13 +63,25 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def open_artifact(path: str) -> BinaryIO:
+    """Open a file of a backup to read it: a regular file, never a link to one, nor a fifo that nobody writes.
+
+    :raises OSError: when it is none, or cannot be opened
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "It is not a regular file", path)
+    return os.fdopen(fd, "rb", buffering=0)
+
+
 def sha256_of_file(path: str) -> str:
     """SHA-256 of a file's content, in hex.
 
     :raises OSError: when it cannot be read
     """
     digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as stream:
+    with open_artifact(path) as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
@@ -76,7 +90,8 @@ def sha256_of_file(path: str) -> str:
 def files_below(top: str) -> list[str]:
     """Relative paths of all regular files below a directory, sorted; whatever is no directory counts as a file."""
     found = []
-    for directory, _below, names in os.walk(to_bytes(top)):
+    for directory, below, names in os.walk(to_bytes(top)):
+        names += [name for name in below if os.path.islink(os.path.join(directory, name))]
         relative = to_text(os.path.relpath(directory, to_bytes(top)))
         prefix = "" if relative == "." else relative + "/"
         found += [prefix + to_text(name) for name in names]
@@ -152,7 +167,7 @@ def read_sums(backup: str) -> dict[str, str]:
     :raises IntegrityError: when the file is missing or damaged
     """
     try:
-        with open(os.path.join(backup, SUMS), "rb") as stream:
+        with open_artifact(os.path.join(backup, SUMS)) as stream:
             return decode_sums(stream.read())
     except OSError as error:
         raise IntegrityError(f"{SUMS} of {printable(backup)} cannot be read: {error.strerror}.") from error
@@ -165,10 +180,10 @@ def read_report(backup: str, *, checked: bool = False) -> dict[str, Any]:
     :raises IntegrityError: when it is missing or damaged
     """
     try:
-        with open(os.path.join(backup, REPORT), "rb") as stream:
+        with open_artifact(os.path.join(backup, REPORT)) as stream:
             data = stream.read()
         report = json.loads(data)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise IntegrityError(f"{REPORT} of {printable(backup)} cannot be read: {error}") from error
     is_other = checked and read_sums(backup).get(REPORT) != sha256_of(data)
     if is_other or not isinstance(report, dict) or report.get("format") != "cora-report" or not _is_whole(report):

@@ -20,6 +20,7 @@ from .names import printable, to_bytes
 #: Descriptors of directories; beyond this they are closed and opened again when they are needed.
 _KEPT_AT_MOST = 256
 _OPEN_AT_MOST = 65536
+_NAME_BYTES = 255
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -34,6 +35,9 @@ def check_relative(path: str) -> None:
     parts = path.split("/")
     if "\0" in path or any(part in ("", ".", "..") for part in parts):
         raise RestoreError(f"The path {printable(path)!r} could lead out of the project: it is not restored.")
+    # a name of few characters is surely not too long, and most are
+    if len(path) > _NAME_BYTES // 4 and any(len(to_bytes(part)) > _NAME_BYTES for part in parts):
+        raise RestoreError(f"The path {printable(path)!r} has a name that no file can have: it is not restored.")
 
 
 def allow_many_open_files() -> None:
@@ -86,6 +90,7 @@ class SafeTree:
         known = self._fds.get(path)
         if known is not None:
             return known
+        check_relative(path)
         if len(self._fds) > _KEPT_AT_MOST:
             self.forget()
         at, below = self._nearest(path)

@@ -50,7 +50,11 @@ class Layer:
         :raises IntegrityError: when it is not
         """
         digest = layout.read_sums(self.directory).get(layout.INDEX)
-        if layout.sha256_of_file(os.path.join(self.directory, layout.INDEX)) != digest:
+        try:
+            is_intact = layout.sha256_of_file(os.path.join(self.directory, layout.INDEX)) == digest
+        except OSError:
+            is_intact = False
+        if not is_intact:
             raise IntegrityError(
                 f"{layout.INDEX} of {printable(self.directory)} is damaged: restore by hand with tar -xzf."
             )

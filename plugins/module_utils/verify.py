@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -184,8 +185,11 @@ def _problems(reader: ArchiveReader, group: Group) -> list[tuple[Optional[str], 
 def _check_databases(path: str, findings: _Findings) -> None:
     top = os.path.join(path, layout.DATABASE_DIR)
     for name in layout.files_below(top) if os.path.isdir(top) else []:
+        target = os.path.join(top, name)
+        if not stat.S_ISREG(os.lstat(target).st_mode):
+            continue  # named as damaged already, and not to be opened
         findings.databases += 1
-        verdict = check_integrity(os.path.join(top, name))
+        verdict = check_integrity(target)
         if verdict != "ok":
             findings.add(f"{layout.DATABASE_DIR}/{name}", name, f"PRAGMA integrity_check: {verdict}")
 
