@@ -70,14 +70,14 @@ def environment(cache: str | None = None) -> dict[str, str]:
     return {**env, "PYTHONPYCACHEPREFIX": cache} if cache else env
 
 
-def engine(call: str, *, wrapper: Iterable[str] = (), timeout: float = 120, **arguments: Any) -> Ended:
+def engine(call: str, *, wrapper: Iterable[str] = (), **arguments: Any) -> Ended:
     """Call the engine in a new process, below C(wrapper) where one is given."""
     request = json.dumps({"call": call, **arguments})
     done = subprocess.run(
         [*wrapper, sys.executable, str(DRIVER), request],
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=120,
         env=environment(),
         check=False,
     )
