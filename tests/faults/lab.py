@@ -14,7 +14,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -227,11 +227,7 @@ def open_flags(path: Path) -> None:
     subprocess.run(["chattr", "-R", "-f", "-i", "-a", str(path)], check=False)
 
 
-def leftovers(place: Path) -> Iterator[Path]:
-    """Temporary files and trees of the engine outside of vaults."""
-    for directory, directories, names in os.walk(place):
-        if ".cora" in directories:
-            directories.remove(".cora")
-        for name in directories + names:
-            if name.startswith(".cora-") or (name.startswith(".") and ".cora-" in name):
-                yield Path(directory, name)
+def leftovers(place: Path) -> list[Path]:
+    """Temporary files and trees of the engine outside of vaults; by find, because it goes down any depth."""
+    words = ["find", place, "-name", ".cora", "-prune", "-o", "-name", ".*cora-*", "-print0"]
+    return [Path(path) for path in tool(*words).split("\0") if path]

@@ -39,7 +39,7 @@ def test_a_directory_that_was_moved_already_is_made_anew(place: Path) -> None:
     engine(**wanted(place, SAME)).result()
     assert (project / ".git" / "other").exists()
     assert not before.keys() - contents(place).keys(), "something is gone"
-    assert list(leftovers(place)) == []
+    assert leftovers(place) == []
 
 
 def test_the_project_is_removed_after_the_kill(place: Path) -> None:
@@ -56,7 +56,7 @@ def test_the_project_is_removed_after_the_kill(place: Path) -> None:
         assert "newer" not in (again / "project" / "AI_WORK_LOG.md").read_text()
         assert not left.keys() - contents(again).keys(), "something that was left is gone"
         assert old, point
-        assert list(leftovers(again)) == []
+        assert leftovers(again) == []
 
 
 def test_the_project_is_removed_while_files_are_restored(place: Path) -> None:
@@ -129,7 +129,7 @@ def test_the_recovery_is_killed_too(place: Path, request_: dict[str, Any], point
             killed_at(second, place.parent / f"log{number}", **wanted(again, SAME))
             engine(**wanted(again, SAME)).result()
             assert difference(before, tree(again / "project")) == []
-            assert list(leftovers(again)) == []
+            assert leftovers(again) == []
             assert not mine.keys() - contents(again).keys()
         except AssertionError as error:
             return f"{second}\n    {error}"
@@ -148,7 +148,7 @@ def test_what_fails_is_taken_back(place: Path) -> None:
         ended = engine(**wanted(place, request, health_command=["false"], health_timeout_seconds=0.1))
         assert "taken back" in ended.error("RestoreError")
         assert difference(before, tree(place / "project")) == []
-        assert list(leftovers(place)) == []
+        assert leftovers(place) == []
 
 
 def test_another_project_is_not_in_the_way(place: Path) -> None:

@@ -95,7 +95,7 @@ def test_fsync_reports_an_error_while_restoring(memory: Path) -> None:
             assert difference(before, now) == [] or difference(after, now) == [], (point, ended)
             engine("restore", **request).result()
         assert difference(after, tree(project)) == []
-        assert list(leftovers(memory)) == []
+        assert leftovers(memory) == []
 
 
 def big_project(place: Path) -> Path:
@@ -152,7 +152,7 @@ def test_the_disk_of_the_project_is_full(place: Path, loop: Mount) -> None:
     message = engine("restore", scenario="files", files=["big.bin", "src"], **request).error("RestoreError")
     assert "No space left" in message
     assert difference(before, tree(project)) == []
-    assert list(leftovers(disk)) == []
+    assert leftovers(disk) == []
 
 
 def test_the_vault_is_full_when_restoring(place: Path, loop: Mount) -> None:

@@ -181,7 +181,7 @@ def check_recovered(scene: Scene, place: Path) -> None:
         assert document.get("error") == "RestoreError", document
     old, new = difference(scene.before, now), difference(scene.after, now)
     assert not old or not new, f"neither old ({old}) nor new ({new}): {document}"
-    assert list(leftovers(place)) == []
+    assert leftovers(place) == []
     assert missing(scene, place) == [], "after the recovery"
 
 
@@ -195,5 +195,5 @@ def check_again(scene: Scene, place: Path) -> None:
     """What was asked for before the kill is there when it is asked for again: done now, and never done twice."""
     scene.run(place).result()
     assert difference(tree(place / "project"), scene.after) == []
-    assert list(leftovers(place)) == []
+    assert leftovers(place) == []
     assert missing(scene, place) == [], "after the second try"
