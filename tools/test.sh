@@ -17,7 +17,8 @@ cd -- "$root"
 # Programs that the tests compare with, and the Debian packages that bring them.
 declare -A packages=(
   [bsdtar]=libarchive-tools [chattr]=e2fsprogs [getfacl]=acl [getfattr]=attr [git]=git [mkfs.btrfs]=btrfs-progs
-  [mkfs.ext4]=e2fsprogs [mkfs.xfs]=xfsprogs [sqlite3]=sqlite3 [strace]=strace [unshare]=util-linux
+  [mkfs.ext4]=e2fsprogs [mkfs.xfs]=xfsprogs [rsync]=rsync [setcap]=libcap2-bin [sqlite3]=sqlite3
+  [strace]=strace [unshare]=util-linux [visudo]=sudo
 )
 
 install_programs() {
