@@ -10,11 +10,12 @@ fail() {
 chattr -a "$vault"
 chmod 0777 "$vault"
 ! systemctl start cora-save.service 2> /dev/null || fail "a vault that everybody can write to was used"
-for _ in $(seq 30); do
-  [ -s /var/log/cora-told-cora-save.service ] && break
+told=/var/log/cora-told-cora-save.service
+for _ in $(seq 60); do
+  grep -qs 'can be written by others' "$told" && break
   sleep 0.5
 done
-grep -q 'can be written by others' /var/log/cora-told-cora-save.service || fail "the notify command was not told why"
+grep -q 'can be written by others' "$told" || fail "the notify command was not told why: $(cat "$told")"
 grep -q 'cora notify: cora-save.service failed' /var/log/cora-backup.log || fail "the log does not say it"
 journalctl --priority=err --output=cat -u 'cora-notify@*' | grep -q 'cora-save.service failed' || fail "the journal"
 

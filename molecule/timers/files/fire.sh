@@ -16,7 +16,7 @@ wait_for() { # WHAT COMMAND...
   done
 }
 has_backup() { compgen -G "$vault/2*/SHA256SUMS.txt" > /dev/null; }
-checkpoints() { find "$vault/progress" -name changes.tar.gz 2> /dev/null | wc -l; }
+checkpoints() { { find "$vault/progress" -name changes.tar.gz 2> /dev/null || :; } | wc -l; }
 has_checkpoints() { (($(checkpoints) >= $1)); }
 ran_again() { [ "$(systemctl show -P LastTriggerUSec cora-save.timer)" != "$last" ]; }
 save_rests() { [ "$(systemctl show -P ActiveState cora-save.service)" = inactive ]; }

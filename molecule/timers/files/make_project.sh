@@ -8,7 +8,7 @@ if [ -e "$top" ]; then
     chattr -R -ia "$top"
     rm -rf "$top"
 fi
-rm -f /var/log/cora-told-* /var/log/cora-backup.log
+rm -rf /etc/cora /var/log/cora-told-* /var/log/cora-backup.log
 id shop > /dev/null 2>&1 || useradd --create-home shop
 
 mkdir -p "$top/pro ject/shared"
