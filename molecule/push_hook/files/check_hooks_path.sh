@@ -8,7 +8,7 @@ echo hooks > hooks.txt
 git add -A
 git commit -q -m 'small again'
 git push -q hub main
-head -c 55000000 /dev/urandom > hooks.bin
+head -c 55000000 /dev/zero > hooks.bin
 git add -A
 git commit -q -m 'large again'
 ! git -c cora.pushOverLimit=stop push hub main 2> /srv/push_hook/seen/said

@@ -10,7 +10,7 @@ silent() { ! grep -q cora "$here/seen/said" || fail "said something"; }
 backups() { find "$here/vault" -mindepth 1 -maxdepth 1 -name '20*' 2> /dev/null | wc -l; }
 tip() { git --git-dir="$here/$1" -c safe.directory='*' rev-parse main; }
 pushed() { [ "$(tip remote.git)" = "$(tip project/.git)" ] || fail 'it was not pushed'; }
-file() { deploy "head -c $2 /dev/urandom > '$1' && git add -A && git commit -q -m '$3'"; }
+file() { deploy "{ date +%N; head -c $2 /dev/zero; } > '$1' && git add -A && git commit -q -m '$3'"; }
 
 file small.txt 1000 'small'
 push '' || fail 'a small push'
@@ -61,8 +61,8 @@ pushed
 # The directory is not root's: Git wants to be told.
 made=$(backups)
 file root.bin 55000000 'pushed by root'
-(cd "$here/project" && GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' git push hub main) \
-    > "$here/seen/said" 2>&1 || fail 'as root'
+printf '[safe]\n\tdirectory = *\n' > "$here/seen/gitconfig"
+(cd "$here/project" && GIT_CONFIG_GLOBAL="$here/seen/gitconfig" git push hub main) > "$here/seen/said" 2>&1 || fail 'as root'
 [ "$(backups)" = $((made + 1)) ] || fail 'root made no backup'
 chown -R deploy: "$here/remote.git" "$here/project"
 
@@ -76,7 +76,7 @@ cd work
 cp /srv/push_hook/project/.git/hooks/pre-push .git/hooks/pre-push
 git config cora.pushArgument backup
 git config cora.pushCommand /usr/local/bin/cora
-head -c 55000000 /dev/urandom > big.bin
+head -c 55000000 /dev/zero > big.bin
 git add -A
 git commit -q -m big
 git push ~/work.git main
