@@ -21,6 +21,8 @@ from .names import printable, to_bytes
 _KEPT_AT_MOST = 256
 _OPEN_AT_MOST = 65536
 _NAME_BYTES = 255
+#: In characters; one takes four bytes at most.
+_SURELY_SHORT = _NAME_BYTES // 4
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -30,13 +32,13 @@ def check_relative(path: str) -> None:
     :raises RestoreError: for an absolute path, C(..), an empty part or a NUL
     """
     slashed = f"/{path}/"
-    if path == "." or ("//" not in slashed and "/." not in slashed and "\0" not in path):
+    is_plain = "//" not in slashed and "/." not in slashed and "\0" not in path
+    if path == "." or (is_plain and len(path) <= _SURELY_SHORT):
         return  # most paths: no part is empty or begins with a dot
     parts = path.split("/")
     if "\0" in path or any(part in ("", ".", "..") for part in parts):
         raise RestoreError(f"The path {printable(path)!r} could lead out of the project: it is not restored.")
-    # a name of few characters is surely not too long, and most are
-    if len(path) > _NAME_BYTES // 4 and any(len(to_bytes(part)) > _NAME_BYTES for part in parts):
+    if any(len(part) > _SURELY_SHORT and len(to_bytes(part)) > _NAME_BYTES for part in parts):
         raise RestoreError(f"The path {printable(path)!r} has a name that no file can have: it is not restored.")
 
 

@@ -229,5 +229,5 @@ def open_flags(path: Path) -> None:
 
 def leftovers(place: Path) -> list[Path]:
     """Temporary files and trees of the engine outside of vaults; by find, because it goes down any depth."""
-    words = ["find", place, "-name", ".cora", "-prune", "-o", "-name", ".*cora-*", "-print0"]
+    words: list[str | Path] = ["find", place, "-name", ".cora", "-prune", "-o", "-name", ".*cora-*", "-print0"]
     return [Path(path) for path in tool(*words).split("\0") if path]
