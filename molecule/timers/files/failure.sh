@@ -7,6 +7,10 @@ fail() {
   tail -n 20 /var/log/cora-backup.log >&2
   exit 1
 }
+systemctl stop cora-save.timer
+while [ "$(systemctl show -P ActiveState cora-save.service)" = activating ]; do
+  sleep 1
+done
 chattr -a "$vault"
 chmod 0777 "$vault"
 ! systemctl start cora-save.service 2> /dev/null || fail "a vault that everybody can write to was used"
