@@ -112,7 +112,7 @@ def new_record(
     :raises VaultError: when neither can be written
     """
     now = datetime.now(timezone.utc).replace(microsecond=0)
-    taken = sorted(name for _, name in _all_names(vault))
+    taken = sorted(name for _place, name in _all_names(vault))
     if taken:
         # later than every earlier one, whatever the clock says: undo means the newest
         now = max(now, datetime.strptime(taken[-1], _ID_TIME).replace(tzinfo=timezone.utc) + timedelta(seconds=1))

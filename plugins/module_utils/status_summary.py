@@ -129,7 +129,12 @@ def _level(result: Result) -> str:
 
 def _facts(result: Result) -> list[str]:
     if "problems" not in result:
-        return ["-", "-", "-", printable(str(result.get("unreachable") or result.get("error")).split("\n")[0])]
+        return [
+            "-",
+            "-",
+            "-",
+            printable(str(result.get("unreachable") or result.get("error")).split("\n", maxsplit=1)[0]),
+        ]
     ages = [age_text(row["created_at"]) if row else "none" for row in _newest_rows(result)]
     return [*ages, size_text(result["disk"]["free_bytes"]), " ".join(_texts(result))]
 

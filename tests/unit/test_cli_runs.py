@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 from cora_cli import ROOT
-from cora_cli.progress import Lines, describe
+from cora_cli.progress import Lines
+from cora_cli.progress_words import describe
 
 LAUNCH = "import sys; sys.path[0] = sys.argv.pop(1); from cora_cli.main import main; sys.exit(main(sys.argv[1:]))"
 
