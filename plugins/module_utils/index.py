@@ -130,7 +130,11 @@ def _encode_line(line: dict[str, Any]) -> str:
     return json.dumps(line, separators=(",", ":")) + "\n"
 
 
-def _entry_from_json(line: dict[str, Any]) -> Entry:
+def entry_of_line(line: dict[str, Any]) -> Entry:
+    """The entry of a parsed line.
+
+    :raises KeyError, TypeError, ValueError, IndexError: when it is none
+    """
     get = line.get
     source, wal, fresh = get("source"), get("wal"), get("fresh")
     # numbers that are numbers, texts that are texts: anything else is a TypeError here, and not later
@@ -208,7 +212,7 @@ def read_index(path: str) -> Iterator[Union[Frame, Entry]]:
         try:
             if "path" in line:
                 entries += 1
-                yield _entry_from_json(line)
+                yield entry_of_line(line)
             elif "offset" in line:
                 frames += 1
                 line["frame"] | line["offset"] | line["length"] | line["size"]

@@ -13,8 +13,9 @@ from typing import Any
 from . import layout
 from .append_only import protected_among, set_again
 from .catalog import project_of, resolve_id
-from .errors import CoraError, IntegrityError, RestoreError, SettingsError
+from .errors import CoraError, IntegrityError, NotFoundError, RestoreError, SettingsError
 from .extract import MetadataWriter
+from .find import where_else
 from .in_place import Change
 from .names import printable
 from .progress import Progress
@@ -115,11 +116,23 @@ def _plan(request: RestoreRequest) -> _Planned:
         exclude = tuple(report["settings"]["exclude"])
         summary = PlanSummary(plan_tree(source, project, exclude, created_ns(backup_id), vault=request.vault))
     else:
-        picks = select(source, request.files if request.scenario == "files" else report["critical"])
+        picks = _select(request, backup_id, state)
         picks = with_missing_parents(source, project, picks)
         changes = plan(project, picks, created_ns(backup_id))
         summary = PlanSummary(changes)
     return _Planned(backup_id, state, project, picks, changes, summary)
+
+
+def _select(request: RestoreRequest, state_id: str, state: SavedState) -> list[Pick]:
+    if request.scenario != "files":
+        return select(state.source, state.report["critical"])
+    try:
+        return select(state.source, request.files)
+    except NotFoundError as error:
+        hint = where_else(request.vault, request.files, state_id, str(state.report["project"]))
+        if not hint:
+            raise
+        raise NotFoundError(f"{error} {hint}") from error
 
 
 def _verify(request: RestoreRequest, source: Source) -> None:

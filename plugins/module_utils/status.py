@@ -184,7 +184,9 @@ def _age_problems(
         yield _problem(CRITICAL, f"The newest backup is {age_hours:.0f} hours old.")
     verified = [row for row in rows if row["verified_ok"] and not row["verified_quick"]]
     if not verified:
-        yield _problem(WARNING, "No backup was ever verified: cora verify latest.")
+        # on a new installation nobody has had the time yet
+        if _age_seconds(rows[-1]["created_at"]) / 86400 > limits.verified_days:
+            yield _problem(WARNING, "No backup was ever verified: cora verify latest.")
     elif _age_seconds(verified[0]["verified_at"]) / 86400 > limits.verified_days:
         yield _problem(WARNING, f"The last full check was {verified[0]['verified_at']}: cora verify latest.")
     saving = [timer for timer in document["timers"] if timer["unit"] == SAVE_TIMER and timer["last_seconds"]]

@@ -71,6 +71,19 @@ class Context:
         named = _absolute(self.vault_option) or _absolute(self._extra("cora_vault"))
         return named or self._configured("cora_vault", "--vault DIR") or settings.default_vault()
 
+    def number(self, name: str) -> float | None:
+        """A setting that is a number: given with C(-e), or set in the inventory; None where it is neither.
+
+        :raises UsageError: when it is no number
+        """
+        value = self.extra_vars.get(name, self.inventory.value(name))
+        if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+            return value
+        try:
+            return float(value)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{name} must be a number, not {value!r}.") from error
+
     def command(self, *words: str) -> str:
         """A command that the person can type next, with the options without which it would mean something else."""
         options = ["--vault", self.vault] if self.vault != self._vault_unasked() else []

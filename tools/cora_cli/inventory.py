@@ -47,6 +47,10 @@ class Inventory:
             raise UsageError(f"{name} in {path} is not plain text, which only a playbook can work out: use {option}.")
         return value
 
+    def value(self, name: str) -> Any:
+        """A setting as it stands there, templates unresolved; None where it is not set."""
+        return self._values.get(name, (None, Path()))[0]
+
     def _read(self, path: Path) -> None:
         content = path.read_bytes()
         if not _SET.search(content):

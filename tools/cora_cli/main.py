@@ -49,7 +49,7 @@ def main(words: Sequence[str]) -> int:
 
 def _run_and_report(words: Sequence[str], output: Output) -> int:
     try:
-        return _run(words, output)
+        return run_words(words, output)
     except CommandError as error:
         return _report(output, str(error), error.error, error.details, error.code)
     except CoraError as error:
@@ -65,7 +65,12 @@ def _report(output: Output, message: str, error: str, details: dict[str, Any], c
     return code
 
 
-def _run(words: Sequence[str], output: Output) -> int:
+def run_words(words: Sequence[str], output: Output) -> int:
+    """Do what the words say.
+
+    :returns: exit code
+    :raises CommandError, CoraError: when it could not be done
+    """
     options = build_parser(all_verbs(), VERSION).parse_args(words)
     if options.verb is None:
         if output.as_json:

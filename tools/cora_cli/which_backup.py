@@ -9,13 +9,13 @@ from .context import Context
 
 
 def resolve(context: Context, text: str) -> str:
-    """The id that C(text) means; C(latest) is the newest of the project at hand.
+    """The id that C(text) means; C(latest) and C(newest) are of the project at hand.
 
     :raises NotFoundError: when there is none, or more than one
     """
-    from ansible_collections.cora.backup.plugins.module_utils.catalog import LATEST, resolve_id
+    from ansible_collections.cora.backup.plugins.module_utils.catalog import LATEST, NEWEST, resolve_id
 
-    return resolve_id(context.vault, text, project_at_hand(context) if text == LATEST else None)
+    return resolve_id(context.vault, text, project_at_hand(context) if text in (LATEST, NEWEST) else None)
 
 
 def project_at_hand(context: Context) -> str | None:

@@ -5,19 +5,26 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from ..context import Context
 from ..errors import DONE
 from ..registry import Verb
 
 
-def run(context: Context, _options: Namespace) -> int:
+def configure(parser: ArgumentParser) -> None:
+    """Own options."""
+    parser.add_argument("--all", action="store_true", help="checkpoints too")
+
+
+def run(context: Context, options: Namespace) -> int:
     """Show the backups of the vault, newest first."""
-    from ansible_collections.cora.backup.plugins.module_utils.catalog import list_backups
+    from ansible_collections.cora.backup.plugins.module_utils.catalog import checkpoint_rows, list_backups
     from ansible_collections.cora.backup.plugins.module_utils.summary import list_table
 
     rows = list_backups(context.vault)
+    if options.all:
+        rows = sorted(rows + checkpoint_rows(context.vault), key=lambda row: str(row["id"]), reverse=True)
     if context.named_project:
         rows = [row for row in rows if row["project"] == context.named_project]
     context.output.document(rows)
@@ -32,8 +39,12 @@ VERBS = (
         names=("backup list", "list"),
         help="show the backups: id, when, kind, files, size, sealed, verified",
         run=run,
-        description="Show the backups of the vault, newest first. With --project only those of one project.",
-        examples=("cora list", "cora list --json | jq -r '.[0].id'"),
+        configure=configure,
+        description=(
+            "Show the backups of the vault, newest first; with --all the checkpoints between them too. With --project\n"
+            "only those of one project."
+        ),
+        examples=("cora list --all", "cora list", "cora list --json | jq -r '.[0].id'"),
         order=20,
     ),
 )

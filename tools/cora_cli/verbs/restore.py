@@ -22,7 +22,9 @@ from ..which_backup import resolve
 
 def configure(parser: ArgumentParser) -> None:
     """Own options."""
-    parser.add_argument("id", metavar="ID", help="latest, an id, or the beginning of one")
+    parser.add_argument(
+        "id", metavar="ID", help="latest (backup), newest (backup or checkpoint), an id, or the beginning of one"
+    )
     scenario = parser.add_mutually_exclusive_group()
     scenario.add_argument(
         "--file",
@@ -56,6 +58,7 @@ def run(context: Context, options: Namespace) -> int:
         check=True,
     )
     plan = plan_restore(request)
+    _hint_at_newer(context, options.id, plan)
     if scenario == "plan" or options.check:
         context.output.document({"changed": False, **plan})
         context.output.say(restore_summary(plan, check=True))
@@ -73,6 +76,20 @@ def run(context: Context, options: Namespace) -> int:
         context.output.say(f"Take it back with: {context.command('undo')}")
         _hint_at_old_tree(context, result)
     return DONE
+
+
+def _hint_at_newer(context: Context, text: str, plan: dict[str, Any]) -> None:
+    """C(latest) is a backup: say so where a checkpoint is newer."""
+    from ansible_collections.cora.backup.plugins.module_utils.catalog import LATEST, checkpoint_rows, project_of
+    from ansible_collections.cora.backup.plugins.module_utils.summary import age_text
+
+    if text != LATEST:
+        return
+    origin = project_of(context.vault, plan["id"])
+    newer = [row for row in checkpoint_rows(context.vault) if row["id"] > plan["id"] and row["project"] == origin]
+    if newer:
+        made = age_text(newer[0]["created_at"])
+        context.output.note(f"latest is the newest backup. Newer is the checkpoint {newer[0]['id']} ({made}): newest.")
 
 
 def _hint_at_old_tree(context: Context, result: dict[str, Any]) -> None:
@@ -127,11 +144,13 @@ VERBS = (
         description=(
             "Bring something back from a backup. Without --file, --critical or --full it shows what a restore would\n"
             "do, with the plain commands to do it by hand, and changes nothing. What a restore replaces is saved\n"
-            "first: cora undo takes it back."
+            "first: cora undo takes it back. latest is the newest backup; newest is the newest state, which may be a\n"
+            "checkpoint: of a project that a clean-up has just emptied hardly what you want."
         ),
         examples=(
             "cora restore latest                          # the plan, and the plain commands",
             "cora restore latest --file AI_WORK_LOG.md    # one file; --file can be given again",
+            "cora restore newest --file AI_WORK_LOG.md    # as of the newest checkpoint",
             "cora restore latest --critical               # databases and critical files",
             "cora restore 20261124-0330 --full            # the whole project; asks first",
             "cora restore latest --full --yes             # for scripts",

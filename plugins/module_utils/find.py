@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which saved states have a file: read from the indexes alone, newest first."""
+
+from __future__ import annotations
+
+import fnmatch
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any, Callable, Optional
+
+from . import layout
+from .errors import CoraError
+from .index import Entry, entry_of_line
+from .names import printable
+from .saved_state import open_state
+from .source import Layer
+from .vault import Vault, id_time
+
+_WILDCARDS = frozenset("*?[")
+#: An answer to a mistake should not take minutes.
+_LOOKED_THROUGH = 200
+Matcher = Callable[[str], bool]
+
+
+class _Indexes:
+    """Entries of indexes that match, each index read once.
+
+    Lines are parsed only where the raw line holds C(needle), which is a hundred times faster than parsing all.
+    """
+
+    def __init__(self, needle: bytes, matches: Matcher) -> None:
+        self._needle = needle
+        self._matches = matches
+        self._found: dict[str, dict[str, Entry]] = {}
+
+    def of(self, layer: Layer) -> dict[str, Entry]:
+        """Matching entries by path.
+
+        :raises OSError, ValueError: when the index is damaged
+        """
+        if layer.directory not in self._found:
+            self._found[layer.directory] = dict(self._read(os.path.join(layer.directory, layout.INDEX)))
+        return self._found[layer.directory]
+
+    def _read(self, path: str) -> Iterator[tuple[str, Entry]]:
+        with gzip.open(path, "rb") as stream:
+            for line in stream:
+                if self._needle in line and line.startswith(b'{"path":'):
+                    entry = entry_of_line(json.loads(line))
+                    if self._matches(entry.path):
+                        yield entry.path, entry
+
+
+def find(
+    vault_path: str, wanted: str, *, project: Optional[str] = None, at_most: Optional[int] = None
+) -> list[dict[str, Any]]:
+    """A row for each saved state and each file of it that is meant, the newest state first.
+
+    :param wanted: a path relative to the project, a pattern with wildcards, or a plain name that stands anywhere
+    :param project: only its states
+    :param at_most: so many states are looked through
+    :raises VaultError: when the vault cannot be read
+    """
+    vault = Vault(vault_path)
+    indexes = _Indexes(*_matcher(wanted))
+    rows: list[dict[str, Any]] = []
+    state_ids = sorted(vault.ids() + vault.checkpoint_ids(), reverse=True)
+    for state_id in state_ids[:at_most]:
+        try:
+            state = open_state(vault, state_id)
+            if project in (None, state.report["project"]):
+                rows += [_row(state_id, state.report["kind"], entry) for entry in _entries(indexes, state.source)]
+        except (CoraError, OSError, ValueError, EOFError, KeyError, zlib.error):
+            continue  # a damaged state answers no question; verify tells about it
+    return rows
+
+
+def _matcher(wanted: str) -> tuple[bytes, Matcher]:
+    if _WILDCARDS.isdisjoint(wanted):
+        name = os.path.normpath(wanted)
+        last = json.dumps(name.rpartition("/")[2])[1:-1].encode("ascii")
+        if "/" in name:
+            return last, lambda path: path == name
+        return last, lambda path: path == name or path.endswith(f"/{name}")
+    pattern = wanted if "/" in wanted else f"*{wanted}"
+    return b"", lambda path: fnmatch.fnmatchcase(path, pattern)
+
+
+def _entries(indexes: _Indexes, source: Any) -> list[Entry]:
+    first, *others = source.layers
+    merged = {path: entry for path, entry in indexes.of(first).items() if path not in source.deleted}
+    for layer in others:
+        merged.update(indexes.of(layer))
+    return sorted(merged.values(), key=lambda entry: entry.path)
+
+
+def _row(state_id: str, kind: str, entry: Entry) -> dict[str, Any]:
+    return {
+        "id": state_id,
+        "kind": kind,
+        "created_at": f"{id_time(state_id):%Y-%m-%dT%H:%M:%SZ}",
+        "path": printable(entry.path),
+        "type": entry.kind,
+        "size_bytes": entry.size_bytes,
+        "mtime_ns": entry.mtime_ns,
+        "sha256": entry.sha256,
+        "mode": f"{entry.mode:04o}",
+    }
+
+
+def where_else(vault_path: str, paths: Iterable[str], state_id: str, project: str) -> str:
+    """A sentence that names the newest state with these files, for somebody who asked the wrong one; or nothing."""
+    sentences = []
+    for path in paths:
+        rows = find(vault_path, path, project=project, at_most=_LOOKED_THROUGH)
+        ids = [row["id"] for row in rows]
+        if ids and state_id not in ids:
+            sentences.append(f"The newest state that has {printable(rows[0]['path'])} is {ids[0]}.")
+    return " ".join(sentences)
+
+
+def versions(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of rows of :func:`find` those with which something new begins: a path's first, and each change of it.
+
+    Rows keep their order; a version stands with the oldest state that has it, and C(until) names the newest.
+    """
+    kept: list[dict[str, Any]] = []
+    current: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        newer = current.get(row["path"])
+        if newer is not None and all(newer[key] == row[key] for key in ("type", "size_bytes", "mtime_ns", "sha256")):
+            newer.update({"id": row["id"], "kind": row["kind"], "created_at": row["created_at"]})
+            continue
+        current[row["path"]] = {**row, "until": row["id"]}
+        kept.append(current[row["path"]])
+    return kept
