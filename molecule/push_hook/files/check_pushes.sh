@@ -86,10 +86,10 @@ said 'brought by'
 [ "$(backups)" = $((made + 1)) ] || fail 'a stranger made a backup'
 
 # cora is broken: the push goes on.
-mv /opt/cora/venv /opt/cora/venv.away
+mv /opt/cora/current /opt/cora/away
 file broken.bin 55000000 'cora is broken'
 push '' || fail 'with a broken cora'
-mv /opt/cora/venv.away /opt/cora/venv
+mv /opt/cora/away /opt/cora/current
 said 'No backup was made'
 said 'cora could not say which commits'
 said 'broken.bin'
