@@ -116,23 +116,28 @@ def _plan(request: RestoreRequest) -> _Planned:
         exclude = tuple(report["settings"]["exclude"])
         summary = PlanSummary(plan_tree(source, project, exclude, created_ns(backup_id), vault=request.vault))
     else:
-        picks = _select(request, backup_id, state)
+        picks = _select(request, backup_id, state, project)
         picks = with_missing_parents(source, project, picks)
         changes = plan(project, picks, created_ns(backup_id))
         summary = PlanSummary(changes)
     return _Planned(backup_id, state, project, picks, changes, summary)
 
 
-def _select(request: RestoreRequest, state_id: str, state: SavedState) -> list[Pick]:
+def _select(request: RestoreRequest, state_id: str, state: SavedState, project: str) -> list[Pick]:
     if request.scenario != "files":
         return select(state.source, state.report["critical"])
     try:
-        return select(state.source, request.files)
+        return select(state.source, [_inside(project, path) for path in request.files])
     except NotFoundError as error:
         hint = where_else(request.vault, request.files, state_id, str(state.report["project"]))
         if not hint:
             raise
         raise NotFoundError(f"{error} {hint}") from error
+
+
+def _inside(project: str, path: str) -> str:
+    """A path relative to the project, also where it was given from the root."""
+    return os.path.relpath(path, project) if path.startswith(project + "/") else path
 
 
 def _verify(request: RestoreRequest, source: Source) -> None:
@@ -180,12 +185,29 @@ def _plan_warnings(request: RestoreRequest, planned: _Planned) -> list[str]:
             f"This backup is incomplete: {len(planned.state.report['unreadable'])} files could not be read when it "
             "was made."
         )
-    if request.scenario in ("plan", "full") and planned.state.report["cut_logs"]:
-        first = printable(planned.state.report["cut_logs"][0]["path"])
+    cut = [printable(log["path"]) for log in planned.state.report["cut_logs"]]
+    if request.scenario in ("plan", "full") and cut:
+        warnings.append(f"Logs over the cap come back with their newest part only ({len(cut)}, the first is {cut[0]}).")
+    torn = [printable(db["path"]) for db in planned.state.report["databases"] if db["integrity"] != "ok"]
+    if torn:
         warnings.append(
-            f"{len(planned.state.report['cut_logs'])} logs come back with their newest part only, the first is {first}."
+            f"{torn[0]} was damaged already when this backup was made; an older backup may have it whole (cora list)."
         )
     return warnings
+
+
+def _git_warnings(planned: _Planned) -> list[str]:
+    """Backups leave C(.git) out, and a full restore carries it over; where there was none, a person has to know."""
+    if planned.backup_id.endswith("-nogit") or os.path.lexists(os.path.join(planned.project, ".git")):
+        return []
+    bundle = os.path.join(planned.state.source.layers[0].directory, layout.BUNDLE)
+    where = "Nothing in it was unpushed."
+    if os.path.exists(bundle):
+        where = f"What no remote had is in {printable(bundle)}; docs/restore-by-hand.md says how to bring it back."
+    return [
+        "The Git history (.git) is not part of a backup, and there was none here to keep: clone it from its remote. "
+        + where
+    ]
 
 
 def _restore(request: RestoreRequest, vault: Vault, planned: _Planned) -> dict[str, Any]:
@@ -220,6 +242,7 @@ def _restore(request: RestoreRequest, vault: Vault, planned: _Planned) -> dict[s
             services = swap_in(record, control, lambda: excluded_paths(planned.project, exclude), record.databases)
             with SafeTree(planned.project) as tree:
                 warnings += set_again(tree, protected)
+            warnings += _git_warnings(planned)
         else:
             services = restore_files(record, request.vault, planned.picks, planned.changes, control, metadata)
     finally:

@@ -77,12 +77,15 @@ def verify_backup(
         "warnings": _seal_warnings(path, unsealed),
         "duration_seconds": round(time.monotonic() - started, 3),
     }
-    note = {
+    note: dict[str, object] = {
         "at": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
         "ok": result["ok"],
         "quick": quick,
         "damaged": len(findings.damaged),
     }
+    earlier = keeper.verified_note(backup_id)
+    if quick and result["ok"] and earlier.get("ok") and not earlier.get("quick"):
+        note = {**earlier, "quick_at": note["at"]}  # a quick look takes nothing away from a full check
     try:
         keeper.note_verified(backup_id, note)
     except VaultError as error:
