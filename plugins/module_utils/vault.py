@@ -199,7 +199,7 @@ class Vault:
         for saved_id, path in saved:
             if not is_sealed(path) and _try_seal(path):
                 done.append(
-                    f"Sealed {saved_id}, which was open: an interrupted or unprivileged run, or a person, had left it so."
+                    f"Sealed {saved_id}, which was open: an interrupted or unprivileged run, or a person, left it so."
                 )
         if not self.is_protected() and any(is_sealed(path) for _saved_id, path in saved) and self._try_protect():
             done.append("Made the vault append-only again, as an interrupted run or somebody had left it open.")
