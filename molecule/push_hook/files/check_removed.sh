@@ -14,9 +14,9 @@ cd /srv/push_hook/project
 echo more > more
 git add -A
 git commit -q -m more
-git push -q hub main 2> /srv/push_hook/seen/said
+git push -q hub main 2> /srv/push_hook/seen/removed-said
 END
-[ ! -s "$here/seen/said" ]
+[ ! -s "$here/seen/removed-said" ]
 grep -q '^hub ' "$here/seen/chained"
 chattr -R -i -a "$here/vault"
 rm -rf "$here"
