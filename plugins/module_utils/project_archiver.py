@@ -325,7 +325,9 @@ class ProjectArchiver:
         for attempts_left in reversed(range(ATTEMPTS)):
             fd = open_source(source)
             try:
-                stream = StreamedFile(fd, start=start, growing=growing, on_bytes=self._advance_bytes)
+                stream = StreamedFile(
+                    fd, start=start, growing=growing, own=original is not None, on_bytes=self._advance_bytes
+                )
                 meta = original or _Original(stream.status, read_xattrs(fd))
                 item = _streamed_item(found, stream, meta, database=database)
                 if not self._writer.add_stream(item, stream, keep_unstable=not attempts_left):

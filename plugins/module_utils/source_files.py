@@ -23,6 +23,7 @@ from .tar_format import padding
 
 ATTEMPTS = 3
 _RETRY_SECONDS = 0.05
+_IN_FLIGHT_NS = 50_000_000
 _SETTLED_NS = 1_000_000_000
 _CHUNK_BYTES = 1024 * 1024
 _ZEROS = bytes(_CHUNK_BYTES)
@@ -107,6 +108,19 @@ class Snapshot(NamedTuple):
     stable: bool
 
 
+def _may_be_in_flight(status: os.stat_result) -> bool:
+    """Whether a write may be going on: the kernel stamps a file when a write begins, and then copies the bytes."""
+    return 0 <= time.time_ns() - status.st_ctime_ns < _IN_FLIGHT_NS
+
+
+def _settle(fd: int) -> bool:
+    """Give a write that may be going on the time to end; whether none is going on then."""
+    if not _may_be_in_flight(os.fstat(fd)):
+        return True
+    time.sleep(_RETRY_SECONDS)
+    return not _may_be_in_flight(os.fstat(fd))
+
+
 def _is_unchanged(fd: int, before: os.stat_result, *, growing: bool) -> bool:
     after = os.fstat(fd)
     if _identity(after) == _identity(before):
@@ -134,7 +148,8 @@ def read_at_once(found: Found) -> Optional[Snapshot]:
     finally:
         os.close(fd)
     same = after.st_mode == before.st_mode and after.st_dev == before.st_dev and _identity(after) == _identity(before)
-    return Snapshot(after, xattrs, data, True) if same and len(data) == before.st_size else None
+    whole = len(data) == before.st_size and not _may_be_in_flight(after)
+    return Snapshot(after, xattrs, data, True) if same and whole else None
 
 
 def read_whole(found: Found, *, start: int = 0, growing: bool = False) -> Snapshot:
@@ -147,9 +162,10 @@ def read_whole(found: Found, *, start: int = 0, growing: bool = False) -> Snapsh
     for attempt in range(1, ATTEMPTS + 1):
         fd = open_source(found)
         try:
+            settled = growing or _settle(fd)
             before = os.fstat(fd)
             data = _read_exactly(fd, start, before.st_size - start)
-            stable = len(data) == before.st_size - start and _is_unchanged(fd, before, growing=growing)
+            stable = settled and len(data) == before.st_size - start and _is_unchanged(fd, before, growing=growing)
             if stable or attempt == ATTEMPTS:
                 return Snapshot(before, read_xattrs(fd), data, stable)
         except OSError as error:
@@ -216,14 +232,22 @@ class StreamedFile:
 
     :param start: offset of the first byte to keep
     :param growing: it is a log, to which others may append
+    :param own: it is a copy of ours, which nobody else writes
     """
 
     def __init__(
-        self, fd: int, *, start: int = 0, growing: bool = False, on_bytes: Callable[[int], None] = lambda count: None
+        self,
+        fd: int,
+        *,
+        start: int = 0,
+        growing: bool = False,
+        own: bool = False,
+        on_bytes: Callable[[int], None] = lambda count: None,
     ) -> None:
         self._fd = fd
         self._growing = growing
         self._on_bytes = on_bytes
+        self._settled = own or growing or _settle(fd)
         self.status = os.fstat(fd)
         self.start = start
         self.content_bytes = self.status.st_size - start
@@ -257,7 +281,7 @@ class StreamedFile:
 
     def is_stable(self) -> bool:
         """Whether the file is still what it was when it was opened."""
-        return not self.short and _is_unchanged(self._fd, self.status, growing=self._growing)
+        return self._settled and not self.short and _is_unchanged(self._fd, self.status, growing=self._growing)
 
     def _data(self, offset: int, length: int) -> Iterator[bytes]:
         end = offset + length
