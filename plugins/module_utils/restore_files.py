@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from . import durable
 from .attributes import differing_picks
-from .errors import NotFoundError
+from .errors import NotFoundError, RestoreError
 from .extract import MetadataWriter
 from .in_place import SAVED_ARCHIVE, SIDE_FILES, Change, InPlaceChange, compare, discard, save_present
 from .names import free_name, path_key, printable, with_parents
@@ -21,6 +21,7 @@ from .safe_tree import SafeTree, check_relative
 from .service_window import change_between, refuse_open_databases
 from .services import ServiceControl
 from .source import Pick, Source, picks_of, single
+from .tar_format import DIRECTORY
 
 
 def select(source: Source, wanted_paths: Iterable[str]) -> list[Pick]:
@@ -171,10 +172,20 @@ def put_back(record: RestoreRecord) -> None:
             picks = saved_picks(record)
             there_before = {pick.entry.path for pick in picks}
             removals = [path for path in record.created + record.made_directories if path not in there_before]
-            step = InPlaceChange(record, picks, removals, MetadataWriter(keep_setuid=True))
+            changed = [pick for pick in picks if _is_changed(tree, pick)]
+            step = InPlaceChange(record, changed, removals, MetadataWriter(keep_setuid=True))
             step.stage(tree)
             step.commit(tree)
     record.write(ROLLED_BACK)
+
+
+def _is_changed(tree: SafeTree, pick: Pick) -> bool:
+    # What could not be replaced (an immutable file) cannot be put back either, and need not be. Directories are cheap,
+    # and their times are not compared.
+    try:
+        return pick.entry.kind == DIRECTORY or compare(tree, pick.entry, pick.content, 0).action != "same"
+    except RestoreError:
+        return True  # something else stands there now
 
 
 def put_back_later(record: RestoreRecord, vault: str) -> str:

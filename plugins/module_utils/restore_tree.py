@@ -24,7 +24,7 @@ from .names import free_name, printable, to_bytes
 from .patterns import PathFilter
 from .progress import Progress
 from .restore_record import CHANGED, CHANGING, ROLLED_BACK, STAGING, RestoreRecord
-from .safe_tree import SafeTree
+from .safe_tree import OPEN_DIRECTORY, SafeTree
 from .scan import ScanNotes, walk
 from .service_window import change_between, refuse_open_databases
 from .services import ServiceControl
@@ -86,24 +86,50 @@ def build_tree(record: RestoreRecord, source: Source, metadata: MetadataWriter, 
         os.mkdir(record.staged, 0o700)
     except OSError as error:
         raise RestoreError(f"{printable(record.staged)} cannot be made: {error.strerror}.") from error
+    pinned_fd = _pin(record.staged)
+    pinned = f"/proc/self/fd/{pinned_fd}"
     try:
-        count = TreeExtractor(record.staged, metadata, progress).run(source)
-        _sync_file_system(record.staged)
+        record.staged_inode = os.fstat(pinned_fd).st_ino
+        count = TreeExtractor(pinned, metadata, progress).run(source)
+        durable.sync_file_system(pinned_fd)
+        _check_staged(record)
+    except RestoreError as error:
+        shutil.rmtree(record.staged, ignore_errors=True)
+        raise RestoreError(str(error).replace(pinned, printable(record.staged))) from error
+    except OSError as error:
+        shutil.rmtree(record.staged, ignore_errors=True)
+        raise RestoreError(f"What was unpacked did not reach the disk: {error.strerror}.") from error
     except BaseException:
-        shutil.rmtree(record.staged)
+        shutil.rmtree(record.staged, ignore_errors=True)
         raise
-    record.staged_inode = os.stat(record.staged).st_ino
+    finally:
+        os.close(pinned_fd)
     return count
 
 
-def _sync_file_system(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+def _pin(path: str) -> int:
+    """Open a directory that was made just now: who owns its parent may put a link in its place at any time.
+
+    :raises RestoreError: when somebody did already
+    """
     try:
-        durable.sync_file_system(fd)
+        fd = os.open(path, OPEN_DIRECTORY)
     except OSError as error:
-        raise RestoreError(f"What was unpacked did not reach the disk: {error.strerror}.") from error
-    finally:
+        raise _moved(path) from error
+    status = os.fstat(fd)
+    if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077 or os.listdir(fd):
         os.close(fd)
+        raise _moved(path)
+    return fd
+
+
+def _check_staged(record: RestoreRecord) -> None:
+    if not _is_new_tree(record, record.staged):
+        raise _moved(record.staged)
+
+
+def _moved(path: str) -> RestoreError:
+    return RestoreError(f"Somebody moved {printable(path)} away or put something else there. Nothing was changed.")
 
 
 def swap_in(
@@ -174,6 +200,7 @@ def _swap(record: RestoreRecord, carried: Callable[[], list[str]]) -> None:
         os.rename(record.staged, record.project)
         _sync_parent(record)
         return
+    _check_staged(record)
     record.old_tree = free_name(f"{record.project}.old-{record.restore_id}")
     record.carried = _movable(carried(), record.project, record.staged)
     record.write(CHANGING)
