@@ -10,7 +10,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from ansible_collections.cora.backup.plugins.module_utils.backup import create_b
 from ansible_collections.cora.backup.plugins.module_utils.checkpoint import save
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.keep_rules import Policy, PruneRequest
+from ansible_collections.cora.backup.plugins.module_utils.patterns import PathFilter
 from ansible_collections.cora.backup.plugins.module_utils.prune import prune
 from ansible_collections.cora.backup.plugins.module_utils.restore import run_restore
 from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings, RestoreRequest, Service
@@ -54,8 +57,22 @@ def _as_arguments(document: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
 
 
+def become_other_user(uid: int) -> None:
+    """Give up root for good; what is imported late is imported before, since it may lie in root's home."""
+    PathFilter(("x",)).matches("x")
+    b"x".decode("unicode_escape")
+    datetime.strptime("2026+0000", "%Y%z")
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    os.environ.pop("XDG_STATE_HOME", None)
+    os.environ["HOME"] = "/nonexistent"
+
+
 def main() -> int:
     """Run one request."""
+    if os.environ.get("CORA_TEST_UID"):
+        become_other_user(int(os.environ["CORA_TEST_UID"]))
     try:
         document = call(json.loads(sys.argv[1]))
     except CoraError as error:
