@@ -14,6 +14,9 @@ from faults.lab import difference, engine, leftovers, side_by_side, tool, tree
 from faults.test_kill_restore import CALLS, FILES, contents, moved_in, prepare
 from faults.tracing import Point, killed_at, points
 
+#: Some minutes together: left out by test.sh --fast.
+pytestmark = pytest.mark.slow
+
 FULL = {"call": "restore", "id_text": "2", "scenario": "full"}
 SOME = {"call": "restore", "id_text": "2", "scenario": "files", "files": FILES}
 SAME = {"call": "restore", "id_text": "2", "scenario": "files", "files": ["same.txt"]}

@@ -12,6 +12,9 @@ import pytest
 from faults.conftest import Mount
 from faults.lab import check_backup, difference, engine, is_sealed, make_project, tool, tree, without
 
+#: Some minutes together: left out by test.sh --fast.
+pytestmark = pytest.mark.slow
+
 #: Shell commands on a vault $V with a backup $B; each has to fail.
 ATTACKS = {
     "rm": 'rm -rf "$V/$B"',

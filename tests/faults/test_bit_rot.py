@@ -17,6 +17,9 @@ from ansible_collections.cora.backup.plugins.module_utils.settings import Restor
 from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
 from faults.lab import difference, engine, make_project, tool, tree
 
+#: Some minutes together: left out by test.sh --fast.
+pytestmark = pytest.mark.slow
+
 FLIPS = 20
 SUMS, INDEX, ARCHIVE, REPORT = "SHA256SUMS.txt", "INDEX.jsonl.gz", "cora-full.tar.gz", "REPORT.json"
 

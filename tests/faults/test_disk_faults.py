@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 from faults.conftest import Mount
 from faults.lab import (
     EXCLUDED,
@@ -26,6 +27,9 @@ from faults.lab import (
     without,
 )
 from faults.tracing import SYNCS, Point, points, traced
+
+#: Some minutes together: left out by test.sh --fast.
+pytestmark = pytest.mark.slow
 
 MEBIBYTE = 1024 * 1024
 

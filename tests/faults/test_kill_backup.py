@@ -12,6 +12,9 @@ import pytest
 from faults.lab import check_backup, engine, is_sealed, listed, open_flags, side_by_side, tool
 from faults.tracing import RENAMES, SYNCS, Point, killed_at, points
 
+#: Some minutes together: left out by test.sh --fast.
+pytestmark = pytest.mark.slow
+
 SETFLAGS = "FS_IOC_SETFLAGS"
 
 

@@ -30,6 +30,9 @@ from faults.lab import (
 )
 from faults.tracing import REMOVALS, RENAMES, SYNCS, Point, killed_at, points
 
+#: Some minutes together: left out by test.sh --fast.
+pytestmark = pytest.mark.slow
+
 CALLS = (*RENAMES, *REMOVALS, *SYNCS, "mkdir", "mkdirat")
 FILES = ["AI_WORK_LOG.md", "src", "data.db", "gone"]
 Wanted = dict[str, Any]

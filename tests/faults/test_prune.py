@@ -14,6 +14,9 @@ import pytest
 from faults.lab import check_backup, engine, is_sealed, listed, open_flags, side_by_side, tool
 from faults.tracing import REMOVALS, RENAMES, Point, killed_at, points, traced
 
+#: Some minutes together: left out by test.sh --fast.
+pytestmark = pytest.mark.slow
+
 SETFLAGS = "FS_IOC_SETFLAGS"
 POLICY = {
     "keep_last": 1,

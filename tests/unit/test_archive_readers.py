@@ -18,6 +18,9 @@ from support.engine import Made, backup, restore
 from support.tools import TAR_EXTRACT, run, tool
 from support.trees import MIB, make_hard_project, make_random_project, make_sparse
 
+#: Some minutes together: left out by test.sh --fast.
+pytestmark = pytest.mark.slow
+
 BSDTAR_EXTRACT = ("bsdtar", "--acls", "--xattrs", "--numeric-owner", "-xpf")
 
 # What bsdtar does not read, from anybody's archive.
@@ -175,7 +178,6 @@ def test_the_project_is_left_as_it_was(made: Made, hard: Path, expected: dict[by
     assert differences(expected, facts(hard)) == []
 
 
-@pytest.mark.slow
 def test_sparse_file_of_more_than_8_gib(tmp_path: Path, vault: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from cora_cli import ROOT
 
+#: Some minutes together: left out by test.sh --fast.
+pytestmark = pytest.mark.slow
+
 
 def run(playbook: str, *words: str, callback: str, directory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -30,7 +33,6 @@ def run(playbook: str, *words: str, callback: str, directory: Path) -> subproces
     )
 
 
-@pytest.mark.slow
 def test_only_what_a_person_wants_to_know(project: Path, vault: Path) -> None:
     (project / ".git").mkdir()
     done = run("backup.yml", "-e", f"cora_vault={vault}", callback="cora.backup.summary", directory=project)
@@ -41,7 +43,6 @@ def test_only_what_a_person_wants_to_know(project: Path, vault: Path) -> None:
     assert sum("is complete" in line for line in lines) == 1
 
 
-@pytest.mark.slow
 def test_a_failure_is_a_line(project: Path) -> None:
     (project / ".git").mkdir()
     done = run("backup.yml", "-e", f"cora_vault={project}", callback="cora.backup.summary", directory=project)
@@ -49,7 +50,6 @@ def test_a_failure_is_a_line(project: Path) -> None:
     assert "lies inside the vault" in done.stdout + done.stderr
 
 
-@pytest.mark.slow
 def test_playbooks_say_the_same_without_it_and_in_check_mode(project: Path, vault: Path) -> None:
     (project / ".git").mkdir()
     done = run("backup.yml", "-e", f"cora_vault={vault}", "--check", callback="default", directory=project)

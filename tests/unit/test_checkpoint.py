@@ -158,15 +158,15 @@ def test_much_changed_is_followed_by_a_backup(big: Path, vault: Path) -> None:
 
 def test_auto_makes_a_backup_at_once_where_much_changed(big: Path, vault: Path) -> None:
     settings = BackupSettings(project=str(big), vault=str(vault))
-    assert "full backup was made" in save_or_verify(settings)["paragraph"]
+    assert save_or_verify(settings)["kind"] == "full"
     done = save_or_verify(settings)
+    assert done["kind"] is None
     assert done["verification"]["ok"]
-    assert "checked instead: it is intact" in done["paragraph"]
     (big / "README.md").write_text("a bit\n")
-    assert "checkpoint was made" in save_or_verify(settings)["paragraph"]
+    assert save_or_verify(settings)["kind"] == "checkpoint"
     fill(os.fsencode(big / "more.bin"), 2_000_000, seed=1)
-    assert "would make a full backup" in save_or_verify(settings, check=True)["paragraph"]
-    assert "full backup was made" in save_or_verify(settings)["paragraph"]
+    assert save_or_verify(settings, check=True)["kind"] == "full"
+    assert save_or_verify(settings)["kind"] == "full"
 
 
 def test_two_projects_of_one_vault_do_not_mix(big: Path, vault: Path, tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ from cora_cli import ROOT
 from cora_cli.progress import Lines
 from cora_cli.progress_words import describe
 
+#: Some minutes together: left out by test.sh --fast.
+pytestmark = pytest.mark.slow
+
 LAUNCH = "import sys; sys.path[0] = sys.argv.pop(1); from cora_cli.main import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -60,7 +63,6 @@ def person(project: Path, vault: Path, tmp_path: Path) -> Person:
     return Person(project, vault, tmp_path / "cache")
 
 
-@pytest.mark.slow
 def test_the_whole_way_there_and_back(person: Person) -> None:
     log = person.project / "AI_WORK_LOG.md"
     made = person.asks("backup", "now")
@@ -81,7 +83,6 @@ def test_the_whole_way_there_and_back(person: Person) -> None:
     assert list(person.runs.iterdir()) == [], "a successful run leaves nothing"
 
 
-@pytest.mark.slow
 def test_a_failed_run_is_kept_without_secrets(person: Person) -> None:
     done = person.types("backup", "now", "-e", "cora_hosts=nosuchhost", "-e", "my_password=hunter2")
     assert done.returncode == 1
@@ -92,7 +93,6 @@ def test_a_failed_run_is_kept_without_secrets(person: Person) -> None:
     assert found.stdout == ""
 
 
-@pytest.mark.slow
 def test_an_error_of_the_engine_is_a_sentence(person: Person) -> None:
     person.vault = person.project / "vault"
     done = person.types("backup", "now")
@@ -100,7 +100,6 @@ def test_an_error_of_the_engine_is_a_sentence(person: Person) -> None:
     assert done.stderr.splitlines()[1].startswith(f"cora: The vault {person.vault} lies inside the project")
 
 
-@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_behind(person: Person) -> None:
     for number in range(40):
         (person.project / f"big-{number}").write_bytes(os.urandom(10_000_000))

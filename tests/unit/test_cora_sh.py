@@ -21,6 +21,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = """\
 import json, os, sys
+
+#: Some minutes together: left out by test.sh --fast.
+pytestmark = pytest.mark.slow
 print(json.dumps({"argv": sys.argv[1:], "cwd": os.getcwd(), "path": sys.path[0], "prefix": sys.prefix,
                   "leaked": [name for name in os.environ if name.startswith("PYTHON")]}))
 """
@@ -115,7 +118,6 @@ def test_works_through_a_link_and_by_its_older_name(ready: Path, tmp_path: Path)
     assert json.loads(cora(ready, "now", script="backup_cora.sh").stdout)["argv"] == ["backup", "now"]
 
 
-@pytest.mark.slow
 def test_a_killed_first_use_is_repaired(checkout: Path) -> None:
     process = start(checkout)
     until = time.monotonic() + 30
@@ -129,7 +131,6 @@ def test_a_killed_first_use_is_repaired(checkout: Path) -> None:
     assert len([path for path in (checkout / ".venv.d").iterdir() if path.is_dir()]) == 1
 
 
-@pytest.mark.slow
 def test_two_at_once_install_once(checkout: Path) -> None:
     processes = [start(checkout), start(checkout)]
     errors = [process.communicate(timeout=120)[1] for process in processes]
@@ -137,7 +138,6 @@ def test_two_at_once_install_once(checkout: Path) -> None:
     assert sum("installing Python packages" in text for text in errors) == 1
 
 
-@pytest.mark.slow
 def test_changed_requirements_make_it_anew(checkout: Path) -> None:
     cora(checkout)
     before = os.readlink(checkout / ".venv")
@@ -146,7 +146,6 @@ def test_changed_requirements_make_it_anew(checkout: Path) -> None:
     assert os.readlink(checkout / ".venv") != before
 
 
-@pytest.mark.slow
 def test_a_moved_checkout_makes_it_anew(checkout: Path, tmp_path: Path) -> None:
     cora(checkout)
     moved = checkout.rename(tmp_path / "moved")
@@ -165,7 +164,6 @@ def test_failed_installation_says_why_and_what_to_do(checkout: Path) -> None:
     assert not (checkout / ".venv").exists()
 
 
-@pytest.mark.slow
 def test_failed_renewal_goes_on_with_what_there_is(checkout: Path) -> None:
     """A backup tool must not stop for a package index that is down."""
     cora(checkout)
@@ -189,7 +187,6 @@ def test_an_old_python_is_refused(checkout: Path) -> None:
     assert "3.8.1" in done.stderr
 
 
-@pytest.mark.slow
 def test_an_environment_of_somebody_else_is_left_alone(checkout: Path) -> None:
     (checkout / ".venv").mkdir()
     (checkout / ".venv/mine").touch()

@@ -51,10 +51,10 @@ def test_snapshot_finds_the_work_tree_around_a_directory(run: Run, project: Path
 
 
 def test_snapshot_gives_its_warnings_to_ansible(run: Run, project: Path, vault: Path) -> None:
-    (project / "broken.db").write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 8)
+    (project / "torn_in_a_module.db").write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 8)
     result = run("snapshot", project=project, vault=vault)
-    assert any("broken.db" in str(warning) for warning in result["warnings"])
-    assert any("broken.db" in line for line in result["summary"])
+    assert any("torn_in_a_module.db" in str(warning) for warning in result["warnings"])
+    assert any("torn_in_a_module.db" in line for line in result["summary"])
 
 
 def test_snapshot_names_the_class_of_its_error(run: Run, project: Path) -> None:
