@@ -37,6 +37,7 @@ SIDECARS = ("-wal", "-shm", "-journal")
 
 _WAL_VERSION = 2  # bytes 18 and 19 of the header
 _STEADY_ATTEMPTS = 3
+_LIVE_ATTEMPTS = 10
 _CLOCK_TICK_NS = 20_000_000  # file times advance in steps; 10 ms on the slowest kernels
 _BUSY_CODES = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
 _LONGEST_DIRECTORY = 400  # SQLite takes paths of 512 bytes; room for our names and its suffixes
@@ -208,22 +209,26 @@ def _scratch_beside(destination: str) -> Iterator[str]:
 
 def _copy(pin: _Pin, target: str, deadline: float) -> tuple[str, str]:
     """The method that worked, and why it was not the first one."""
-    try:
-        if os.fstat(pin.fd).st_size == 0:  # nothing was ever committed; SQLite's own copy would not be empty
-            _copy_bytes(pin.reopen_path, target)
-        else:
-            _copy_online(pin, target, deadline)
-        return "online", ""
-    except (sqlite3.Error, _UnsteadyError) as exc:
-        reason = printable(str(exc))
-        _remove(target)
-    try:
-        _copy_recovered(pin, target)
-        return "recovered", reason
-    except (sqlite3.Error, _UnsteadyError) as exc:
-        if str(exc) != reason:
-            reason += f"; {printable(str(exc))}"
-        _remove(target)
+    for _unused in range(_LIVE_ATTEMPTS):
+        try:
+            if os.fstat(pin.fd).st_size == 0:  # nothing was ever committed; SQLite's own copy would not be empty
+                _copy_bytes(pin.reopen_path, target)
+            else:
+                _copy_online(pin, target, deadline)
+            return "online", ""
+        except (sqlite3.Error, _UnsteadyError) as exc:
+            reason = printable(str(exc))
+            _remove(target)
+        try:
+            _copy_recovered(pin, target)
+            return "recovered", reason
+        except (sqlite3.Error, _UnsteadyError) as exc:
+            if str(exc) != reason:
+                reason += f"; {printable(str(exc))}"
+            _remove(target)
+            # What looked like the leftovers of a crash changes: a program was just opening or closing it.
+            if not isinstance(exc, _UnsteadyError) or time.monotonic() >= deadline:
+                break
     _copy_bytes(pin.reopen_path, target)
     return "plain", reason
 

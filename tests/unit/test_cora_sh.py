@@ -21,12 +21,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = """\
 import json, os, sys
-
-#: Some minutes together: left out by test.sh --fast.
-pytestmark = pytest.mark.slow
 print(json.dumps({"argv": sys.argv[1:], "cwd": os.getcwd(), "path": sys.path[0], "prefix": sys.prefix,
                   "leaked": [name for name in os.environ if name.startswith("PYTHON")]}))
 """
+#: Some minutes together: left out by test.sh --fast.
+pytestmark = pytest.mark.slow
 UNREACHABLE = "no-such-package-of-cora==1.0\n"
 
 
