@@ -5,36 +5,41 @@
 
 A log that is copied and then emptied loses what is written in between. Here the archive takes whole blocks from the
 beginning and the file system removes just these (C(FALLOC_FL_COLLAPSE_RANGE): ext4, XFS): what others append meanwhile
-stays. Where a file system cannot, the file is emptied only when no process holds it open. The archives together with
-what is left are, byte for byte, what was written; a line may stand half in one and half in the other.
+stays. Where a file system cannot, the file is shortened only while no process has it open; a lease (C(F_SETLEASE))
+keeps it so. The archives together with what is left are, byte for byte, what was written; a line may stand half in one
+and half in the other.
 
-Killed between archive and cut: the next run finds that the beginning is archived already and only cuts.
+C(rotated/<path>/<time>.gz) is an archive. C(.json) beside it says what it holds, and is written when it is whole;
+C(.cut) when that was cut off the file. Killed before the cut: the next run finds what is archived already, and only
+cuts.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Optional
 
 from . import durable
 from .append_only import lift, set_again
-from .errors import CoraError, SealError, VaultError
+from .errors import CoraError, ProjectError, VaultError
 from .gzip_frames import compress
 from .names import printable
-from .open_files import holders
 from .patterns import PathFilter
 from .safe_tree import SafeTree
 from .scan import ScanNotes, walk
 from .settings import DEFAULT_EXCLUDE, DEFAULT_LOGS, MEBIBYTE
 from .tar_format import FILE
-from .vault import Vault
+from .vault import Vault, remove_unpublished
 
 DEFAULT_ROTATE_BYTES = 100 * MEBIBYTE
 _CHUNK_BYTES = 4 * MEBIBYTE
@@ -76,7 +81,9 @@ def rotate(settings: RotateSettings, *, check: bool = False) -> dict[str, Any]:
         vault.recover()
         for path, _size in due:
             try:
-                rotated.append(_rotate_one(vault, tree, path))
+                row, warnings = _rotate_one(vault, tree, path)
+                rotated.append(row)
+                problems += warnings
             except VaultError:
                 raise
             except (CoraError, OSError) as error:
@@ -89,68 +96,116 @@ def _due(settings: RotateSettings) -> list[tuple[str, int]]:
     return [
         (found.path, found.status.st_size)
         for found in walk(settings.project, PathFilter(settings.exclude), ScanNotes(), vault=settings.vault)
-        if found.kind == FILE and found.status.st_size >= settings.rotate_bytes and wanted.matches(found.path)
+        if found.kind == FILE
+        and found.status.st_size >= max(settings.rotate_bytes, found.status.st_blksize + 1)
+        and wanted.matches(found.path)
     ]
 
 
-def _rotate_one(vault: Vault, tree: SafeTree, path: str) -> dict[str, Any]:
+def _rotate_one(vault: Vault, tree: SafeTree, path: str) -> tuple[dict[str, Any], list[str]]:
     protected = lift(tree, path)
+    warnings: list[str] = []
     try:
         directory_fd, name = tree.parent(path)
         fd = os.open(name, _OPEN, dir_fd=directory_fd)
         try:
-            return _archive_and_cut(vault, os.path.join(tree.root, path), path, fd)
+            row = _archive_and_cut(vault, path, fd)
         finally:
             os.close(fd)
     finally:
         if protected:
-            set_again(tree, [path])
+            warnings = set_again(tree, [path])
+    return row, warnings
 
 
-def _archive_and_cut(vault: Vault, full_path: str, path: str, fd: int) -> dict[str, Any]:
+def _archive_and_cut(vault: Vault, path: str, fd: int) -> dict[str, Any]:
     block_bytes = os.fstatvfs(fd).f_bsize
     # a range that reaches the end of the file cannot be collapsed, so at least one byte stays
     cut_bytes = (os.fstat(fd).st_size - 1) // block_bytes * block_bytes
     if cut_bytes <= 0:
-        raise VaultError(f"{printable(path)} is smaller than a block of its file system.")
-    if not _can_collapse(fd) and holders([full_path]):
-        raise SealError("its file system cannot cut a beginning off, and a process holds it open: stop that first.")
+        raise ProjectError(f"{printable(path)} is smaller than a block of its file system.")
     directory = os.path.join(vault.root, "rotated", path)
-    done = _already_archived(directory, fd)
-    if done is None:
-        done = _write_archive(vault, directory, path, fd, cut_bytes)
-    _cut(fd, int(done["bytes"]), str(done["sha256"]))
-    return done
+    with _nobody_else(fd):
+        stamp = _uncut(directory, fd) or _write_archive(vault, directory, path, fd, cut_bytes)
+        row = _described(directory, stamp)
+        _cut(fd, int(row["bytes"]), str(row["sha256"]))
+    _note(vault, directory, f"{stamp}.cut", b"")
+    return {key: row[key] for key in ("path", "archive", "bytes", "sha256")}
 
 
-def _already_archived(directory: str, fd: int) -> Optional[dict[str, Any]]:
-    """The newest archive of this file, where the file still begins with what is in it."""
-    names = sorted(name for name in os.listdir(directory) if name.endswith(".json")) if os.path.isdir(directory) else []
-    if not names:
+@contextmanager
+def _nobody_else(fd: int) -> Iterator[None]:
+    """Where the file system cannot cut under the hands of a writer: while this lasts, nobody else has the file open.
+
+    :raises ProjectError: when somebody has
+    """
+    if _can_collapse(fd):
+        yield
+        return
+    # whoever opens it now waits, and this process is told by a signal, which must be one that does not end it
+    fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    except OSError as error:
+        raise ProjectError(
+            "its file system cannot cut a beginning off, and a process has it open: stop that first."
+        ) from error
+    try:
+        yield
+    finally:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+
+def _uncut(directory: str, fd: int) -> Optional[str]:
+    """The archive that a killed run wrote and did not cut off any more; what it did not finish to write goes away."""
+    names = set(os.listdir(directory)) if os.path.isdir(directory) else set()
+    for name in names:
+        if name.endswith(".gz") and f"{name[:-3]}.json" not in names:
+            remove_unpublished(os.path.join(directory, name))
+    stamps = sorted(name[:-5] for name in names if name.endswith(".json"))
+    if not stamps or f"{stamps[-1]}.cut" in names:
         return None
-    with open(os.path.join(directory, names[-1]), "rb") as stream:
-        newest: dict[str, Any] = json.load(stream)
-    if os.fstat(fd).st_size <= newest["bytes"] or _digest(fd, newest["bytes"]) != newest["sha256"]:
+    newest = _described(directory, stamps[-1])
+    size_bytes = os.fstat(fd).st_size
+    # a file that only grows and is smaller than it was has been cut
+    if size_bytes < newest["size_bytes"] or _digest(fd, newest["bytes"]) != newest["sha256"]:
         return None
-    return newest
+    return stamps[-1]
 
 
-def _write_archive(vault: Vault, directory: str, path: str, fd: int, cut_bytes: int) -> dict[str, Any]:
+def _described(directory: str, stamp: str) -> dict[str, Any]:
+    with open(os.path.join(directory, f"{stamp}.json"), "rb") as stream:
+        row: dict[str, Any] = json.load(stream)
+    return row
+
+
+def _write_archive(vault: Vault, directory: str, path: str, fd: int, cut_bytes: int) -> str:
     stamp = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S-%f}"
     staged = os.path.join(vault.staging, f"rotate-{stamp}")
+    size_bytes = os.fstat(fd).st_size
     digest = hashlib.sha256()
     with durable.VaultFile(staged) as target:
         for chunk in _chunks(fd, cut_bytes):
             digest.update(chunk)
             target.write(compress(chunk))
     archive = os.path.join(directory, f"{stamp}.gz")
-    row = {"path": printable(path), "archive": archive, "bytes": cut_bytes, "sha256": digest.hexdigest()}
+    row = {
+        "path": printable(path),
+        "archive": printable(archive),
+        "bytes": cut_bytes,
+        "sha256": digest.hexdigest(),
+        "size_bytes": size_bytes,
+    }
     vault.publish(staged, archive)
-    durable.write_file(os.path.join(directory, f"{stamp}.json"), json.dumps(row).encode("ascii") + b"\n")
-    durable.sync_directory(directory)
-    for name in (f"{stamp}.gz", f"{stamp}.json"):
-        vault.seal_file(os.path.join(directory, name))
-    return row
+    _note(vault, directory, f"{stamp}.json", json.dumps(row).encode("ascii") + b"\n")
+    vault.seal_file(archive)
+    return stamp
+
+
+def _note(vault: Vault, directory: str, name: str, data: bytes) -> None:
+    path = os.path.join(directory, name)
+    durable.replace_file(path, data)
+    vault.seal_file(path)
 
 
 def _chunks(fd: int, size_bytes: int) -> Iterable[bytes]:
