@@ -43,7 +43,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
                 return datetime.now(tz or timezone.utc) + span
 
         monkeypatch.setattr(engine, "datetime", Clock)
-        monkeypatch.setattr(engine.time, "time", lambda: datetime.now(timezone.utc).timestamp() + span.total_seconds())
+        monkeypatch.setattr("time.time", lambda: datetime.now(timezone.utc).timestamp() + span.total_seconds())
 
     return pass_time
 
