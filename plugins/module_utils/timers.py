@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timezone
 from typing import Any, Optional
 
 from .errors import ProgramError
@@ -49,13 +50,18 @@ def _problem(timer: dict[str, str], unit: dict[str, str]) -> Optional[str]:
 
 
 def _properties(unit: str, *names: str) -> dict[str, str]:
-    # --timestamp=unix gives "@seconds"; older systemd knows only text, which is then not shown
-    done = run(["systemctl", "show", "--timestamp=unix", f"--property={','.join(names)}", unit], timeout_seconds=10.0)
+    # what timers have is only shown as text, --timestamp=unix or not; so at least in a zone that is known
+    argv = ["systemctl", "show", f"--property={','.join(names)}", unit]
+    done = run(argv, timeout_seconds=10.0, env={"TZ": "UTC"})
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def _seconds(text: Optional[str]) -> Optional[float]:
-    if not text or not text.startswith("@"):
+    """From C(Sat 2026-11-28 19:45:31 UTC); None for what is no time, such as C(n/a)."""
+    _weekday, _, rest = (text or "").partition(" ")
+    try:
+        moment = datetime.strptime(rest, "%Y-%m-%d %H:%M:%S UTC")
+    except ValueError:
         return None
-    return float(text[1:])
+    return moment.replace(tzinfo=timezone.utc).timestamp()
