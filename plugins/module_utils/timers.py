@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, Optional
 
 from .errors import ProgramError
@@ -61,7 +61,6 @@ def _seconds(text: Optional[str]) -> Optional[float]:
     """From C(Sat 2026-11-28 19:45:31 UTC); None for what is no time, such as C(n/a)."""
     _weekday, _, rest = (text or "").partition(" ")
     try:
-        moment = datetime.strptime(rest, "%Y-%m-%d %H:%M:%S UTC")
+        return datetime.strptime(rest.replace("UTC", "+0000"), "%Y-%m-%d %H:%M:%S %z").timestamp()
     except ValueError:
         return None
-    return moment.replace(tzinfo=timezone.utc).timestamp()
