@@ -21,13 +21,17 @@ def run(context: Context, _options: Namespace) -> int:
 
     project, vault = context.project, context.vault
     context.output.note(f"Backing up {project} to {vault}")
-    if context.set_project is None and str(ROOT).startswith(project + os.sep):
+    if context.set_project is None and _stands_in_checkout(context) and project != str(ROOT):
         context.output.note(f"(the project around this checkout; the checkout itself: --project {ROOT})")
     result = run_playbook(context, "backup", "cora.backup.snapshot", {"cora_project": project, "cora_vault": vault})
     context.output.document(result)
     context.output.say(backup_summary(result, check=False))
     context.output.say(f"Restore it with: {context.command('restore', str(result['id']))}")
     return INCOMPLETE if result["incomplete"] else DONE
+
+
+def _stands_in_checkout(context: Context) -> bool:
+    return f"{os.path.realpath(context.working_directory)}/".startswith(f"{ROOT}/")
 
 
 VERBS = (
