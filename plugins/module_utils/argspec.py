@@ -116,7 +116,7 @@ def rotate_spec() -> Spec:
 def status_spec() -> Spec:
     """Options of the module C(status_info); limits have the names that they have in the engine."""
     limits: Spec = {item.name: {"type": "int" if item.name.endswith("_bytes") else "float"} for item in fields(Limits)}
-    return {**limits, "project": {"type": "path"}, **VAULT_SPEC}
+    return {**limits, "project": {"type": "path"}, "protect": {"type": "bool", "default": False}, **VAULT_SPEC}
 
 
 def restore_spec() -> Spec:
