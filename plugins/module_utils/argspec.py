@@ -71,6 +71,7 @@ def snapshot_spec() -> Spec:
         "logs": _PATTERNS,
         "log_cap_bytes": {"type": "int"},
         "large_file_bytes": {"type": "int"},
+        "paranoid": {"type": "bool"},
         "seal": {"type": "str", "choices": ["required", "best_effort"]},
         **PROJECT_SPEC,
         **VAULT_SPEC,
@@ -191,7 +192,7 @@ def snapshot_settings(params: Params) -> BackupSettings:
         seal=params["seal"] or default_seal(),
         lock_wait_seconds=params["lock_wait_seconds"],
         progress_file=params["progress_file"],
-        **_given(params, *_PATTERN_NAMES, "log_cap_bytes", "large_file_bytes", *_BUDGET_NAMES),
+        **_given(params, *_PATTERN_NAMES, "log_cap_bytes", "large_file_bytes", "paranoid", *_BUDGET_NAMES),
     )
 
 
