@@ -69,6 +69,8 @@ def _disk(disk: Result) -> str:
 def _timer(row: Result) -> str:
     if row["problem"]:
         return f"{row['unit']}: {row['problem']}"
+    if row["running"]:
+        return f"{row['unit']}: runs now"
     last = f"last {_ago(row['last_seconds'])}, {row['result'] or 'no result'}" if row["last_seconds"] else "not run yet"
     return f"{row['unit']}: {last}, next {_ahead(row['next_seconds'])}"
 

@@ -29,13 +29,15 @@ def _row(name: str) -> dict[str, Any]:
     service = name.replace(".timer", ".service")
     try:
         timer = _properties(name, "ActiveState", "LastTriggerUSec", "NextElapseUSecRealtime")
-        unit = _properties(service, "Result", "ExecMainStatus")
+        unit = _properties(service, "ActiveState", "Result", "ExecMainStatus")
     except ProgramError as error:
-        return {"unit": name, "last_seconds": None, "next_seconds": None, "result": None, "problem": str(error)}
+        unknown = dict.fromkeys(("last_seconds", "next_seconds", "result"))
+        return {"unit": name, **unknown, "running": False, "problem": str(error)}
     return {
         "unit": name,
         "last_seconds": _seconds(timer.get("LastTriggerUSec")),
         "next_seconds": _seconds(timer.get("NextElapseUSecRealtime")),
+        "running": unit.get("ActiveState") == "activating",
         "result": unit.get("Result"),
         "problem": _problem(timer, unit),
     }

@@ -139,6 +139,7 @@ def test_timers_that_fail_or_stand_still(project: Path, vault: Path, monkeypatch
         "unit": SAVE_TIMER,
         "last_seconds": now - 60,
         "next_seconds": now + 840,
+        "running": False,
         "result": "success",
         "problem": None,
     }
