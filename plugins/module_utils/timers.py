@@ -61,8 +61,8 @@ def _properties(unit: str, *names: str) -> dict[str, str]:
 
 def _seconds(text: Optional[str]) -> Optional[float]:
     """From C(Sat 2026-11-28 19:45:31 UTC); None for what is no time, such as C(n/a)."""
-    _weekday, _, rest = (text or "").partition(" ")
+    without_weekday = (text or "").partition(" ")[2]
     try:
-        return datetime.strptime(rest.replace("UTC", "+0000"), "%Y-%m-%d %H:%M:%S %z").timestamp()
+        return datetime.strptime(without_weekday.replace("UTC", "+0000"), "%Y-%m-%d %H:%M:%S %z").timestamp()
     except ValueError:
         return None

@@ -28,7 +28,7 @@ for job in save backup verify prune; do
   says "^timer +cora-$job.timer: (last .*, success, next in |not run yet, next in |runs now)"
 done
 says '^critical +WORK_LOG.md +[0-9]+ B'
-[ "$(as_json 'd["ok"], d["newest_backup"]["verified_ok"], len(d["timers"])')" = "(True, True, 4)" ] || fail json
+[ "$(as_json 'd["ok"], d["newest_backup"]["verified_ok"], len(d["timers"])')" = "True True 4" ] || fail json
 
 # Something is wrong: it is named, the last of all, and the exit code tells.
 wrong() { # TEXT
