@@ -16,6 +16,7 @@ from ..context import Context
 from ..errors import DONE, INCOMPLETE
 from ..playbook import run_playbook
 from ..registry import Verb
+from ..variables import Value
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -34,7 +35,7 @@ def run(context: Context, options: Namespace) -> int:
     project, vault = context.project, context.vault
     context.output.note(f"Backing up {project} to {vault}")
     _hint_at_project_around(context, project)
-    variables = {"cora_project": project, "cora_vault": vault}
+    variables: dict[str, Value] = {"cora_project": project, "cora_vault": vault}
     if options.paranoid:
         variables["cora_paranoid"] = True
     result = run_playbook(context, "backup", "cora.backup.snapshot", variables)
