@@ -19,9 +19,6 @@ from .errors import CoraError, IntegrityError, NotFoundError, ProgramError, Sett
 from .names import printable
 from .programs import find_program, run
 
-#: What an encrypted object has behind its name.
-SUFFIX = ".age"
-
 _AGE, _KEYGEN = "age", "age-keygen"
 #: The kinds that age itself knows. SSH keys work too, but are hard to print on paper and type in again.
 _RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
