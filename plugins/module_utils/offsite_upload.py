@@ -21,7 +21,8 @@ from .catalog import project_of
 from .errors import CoraError, IntegrityError, NotFoundError, OffsiteError, OffsitePermissionError
 from .index import Frame, read_index
 from .names import printable
-from .offsite_items import Bundle, Item, bundle_of
+from .offsite_encrypted import encrypted_bundle, forget_staged, remove_staged
+from .offsite_items import Bundle, Item, plain_bundle
 from .offsite_layout import backup_prefix, marker
 from .offsite_notes import Note, lock, read_note, write_last_run, write_note
 from .offsite_parts import unchanged_runs
@@ -87,6 +88,7 @@ def _sync(request: SyncRequest, vault: Vault) -> _Run:
     s3 = connect(request.settings)
     check_reachable(s3)
     missing = missing_ids(s3, vault, request.ids, adopt=True)
+    forget_staged(vault, missing)
     there = [backup_id for backup_id in vault.ids() if backup_id not in missing]
     run = _Run()
     progress = Progress(request.progress_file)
@@ -164,6 +166,16 @@ def upload_backup(s3: S3, vault_path: str, backup_id: str) -> dict[str, Any]:
     return result
 
 
+def bundle_of(settings: OffsiteSettings, vault: Vault, backup_id: str) -> Bundle:
+    """A backup of the vault as it is to be sent.
+
+    :raises CoraError: when it cannot be
+    """
+    if settings.encrypt_to:
+        return encrypted_bundle(vault, backup_id, settings.prefix, settings.encrypt_to)
+    return plain_bundle(vault, backup_id, settings.prefix)
+
+
 def _upload(s3: S3, vault: Vault, backup_id: str, there: Sequence[str], progress: Progress) -> Sent:
     """Send one backup that is not there, or not whole."""
     began = time.monotonic()
@@ -199,6 +211,7 @@ def _upload(s3: S3, vault: Vault, backup_id: str, there: Sequence[str], progress
             read_back=sender.can_look,
         ),
     )
+    remove_staged(vault, backup_id)
     return total
 
 

@@ -160,6 +160,9 @@ def _meaning_of_failure(error: Exception) -> tuple[type[OffsiteError], str]:
     from botocore import exceptions as botocore_errors
 
     reason = printable(_reason(error))[:300]
+    if isinstance(error, botocore_errors.SSLError) and "EOF" in reason:
+        # TLS is what notices it, and it is a cut connection all the same
+        return OffsiteNetworkError, f"The connection broke ({reason}). The next run goes on where this one stopped."
     if isinstance(error, botocore_errors.SSLError):
         return OffsiteTlsError, (
             f"The certificate of the service is not trusted, or the connection is not TLS ({reason}). For an authority "
