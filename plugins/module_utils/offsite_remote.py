@@ -85,6 +85,11 @@ class RemoteBackup:
     def _key(self, path: str, *, encrypted: bool) -> str:
         return key_of(self._s3.prefix, self.backup_id, path, encrypted=encrypted)
 
+    @property
+    def has_identity(self) -> bool:
+        """Whether a secret key is named."""
+        return bool(self._s3.settings.identity_file)
+
     def identity(self) -> str:
         """The secret key.
 
