@@ -128,7 +128,9 @@ def translated(action: str, place: str) -> Iterator[None]:
         yield
     except ClientError as error:
         kind, advice = _meaning(error)
-        raise kind(f"Could not {action} {printable(place)}: {advice}") from error
+        raised = kind(f"Could not {action} {printable(place)}: {advice}")
+        raised.code = code_of(error)
+        raise raised from error
     except (BotoCoreError, Boto3Error) as error:
         kind, advice = _meaning_of_failure(error)
         raise kind(f"Could not {action} {printable(place)}: {advice}") from error
