@@ -191,9 +191,7 @@ class RemoteBackup:
     def _read_on(self, file: RemoteFile, offset: int, length: int, data: bytearray) -> Mapping[str, str]:
         wanted = f"bytes={offset + len(data)}-{offset + length - 1}"
         with translated("read", file.key):
-            answer = self._s3.client.get_object(
-                Bucket=self._s3.bucket, Key=file.key, Range=wanted, IfMatch=file.etag
-            )
+            answer = self._s3.client.get_object(Bucket=self._s3.bucket, Key=file.key, Range=wanted, IfMatch=file.etag)
             with answer["Body"] as body:
                 while chunk := body.read(_CHUNK_BYTES):
                     data += chunk
