@@ -75,6 +75,11 @@ stashes:
   description: How many stashes came back.
   returned: success
   type: int
+notes:
+  description: What a person should look at; the same as the warnings.
+  returned: success
+  type: list
+  elements: str
 summary:
   description: The result in a person's words, a line each.
   returned: success
@@ -115,6 +120,7 @@ def main() -> None:
         )
     except CoraError as error:
         module.fail_json(**argspec.failure(error))
+    result["notes"] = list(result["warnings"])
     argspec.finish(module, result, _summary(result))
 
 
