@@ -9,9 +9,10 @@ import os
 from dataclasses import dataclass
 
 from . import layout
-from .errors import IntegrityError, NotFoundError
+from .errors import IntegrityError, NotFoundError, OffsiteError
 from .names import printable, to_bytes
 from .offsite_layout import escape_text, key_of, mtime_text
+from .offsite_settings import OffsiteSettings
 from .vault import Vault
 
 
@@ -22,7 +23,7 @@ class Item:
     :param path: as SHA256SUMS.txt has it
     :param file: where its bytes stand; of an encrypted one the ciphertext
     :param size_bytes: of those bytes
-    :param sha256: of the file of the backup, so of the plain content
+    :param sha256: of those bytes too: a digest of the plain content would let anybody confirm what a secret is
     """
 
     path: str
@@ -62,6 +63,16 @@ class Bundle:
         if not self.encrypted:
             found["project"] = escape_text(self.project)
         return found
+
+
+def bundle_of(settings: OffsiteSettings, vault: Vault, backup_id: str) -> Bundle:
+    """A backup of the vault as it is to be sent.
+
+    :raises CoraError: when it cannot be
+    """
+    if settings.encrypt_to:
+        raise OffsiteError("Encryption was asked for, and this version cannot encrypt: nothing is sent.")
+    return plain_bundle(vault, backup_id, settings.prefix)
 
 
 def plain_bundle(vault: Vault, backup_id: str, prefix: str) -> Bundle:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Optional
@@ -21,6 +22,7 @@ from .names import printable
 from .vault import Vault, is_id
 
 Note = dict[str, Any]
+_LOCK_POLL_SECONDS = 0.2
 _BUCKET = "bucket.json"
 _LAST_RUN = "last-run.json"
 
@@ -73,10 +75,10 @@ def write_last_run(vault: Vault, result: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def lock(vault: Vault) -> Iterator[None]:
+def lock(vault: Vault, wait_seconds: float = 0.0) -> Iterator[None]:
     """One upload at a time from this vault. The vault itself stays free: a backup does not wait for the network.
 
-    :raises LockedError: when another one runs
+    :raises LockedError: when another one runs for longer than C(wait_seconds)
     """
     durable.make_directories(directory_of(vault))
     path = os.path.join(directory_of(vault), "lock")
@@ -85,15 +87,23 @@ def lock(vault: Vault) -> Iterator[None]:
     except OSError as error:
         durable.fail(error, "lock", path)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LockedError(
-                f"Another run copies backups of {printable(vault.root)} offsite. Wait for it to end."
-            ) from None
+        _take(fd, vault, time.monotonic() + wait_seconds)
         yield
     finally:
         os.close(fd)
+
+
+def _take(fd: int, vault: Vault, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise LockedError(
+                    f"Another run copies backups of {printable(vault.root)} offsite. Wait for it to end."
+                ) from None
+            time.sleep(_LOCK_POLL_SECONDS)
 
 
 def _read(vault: Vault, name: str) -> Optional[Note]:

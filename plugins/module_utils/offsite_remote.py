@@ -110,7 +110,19 @@ class RemoteBackup:
 
         :raises IntegrityError: when it is damaged, or names such a file
         """
-        return safe_sums(self.read_small(layout.SUMS))
+        return self.parse_sums(self.read_small(layout.SUMS))
+
+    @staticmethod
+    def parse_sums(data: bytes) -> dict[str, str]:
+        """What the bytes of a SHA256SUMS.txt say.
+
+        :raises IntegrityError: when it is damaged, or names a file outside the backup
+        """
+        digests = layout.decode_sums(data)
+        for path in digests:
+            if not is_safe(path) or path == layout.SUMS:
+                raise IntegrityError(f"{layout.SUMS} names {printable(path)}, which no backup of cora does.")
+        return digests
 
     def find(self, path: str) -> Optional[RemoteFile]:
         """The object of a file; None where there is none."""
@@ -206,15 +218,3 @@ def is_safe(path: str) -> bool:
     """Whether a name from elsewhere stays inside the directory it is joined to."""
     raw = to_bytes(path)
     return bool(raw) and b"\0" not in raw and not any(part in (b"", b".", b"..") for part in raw.split(b"/"))
-
-
-def safe_sums(data: bytes) -> dict[str, str]:
-    """SHA256SUMS.txt from elsewhere.
-
-    :raises IntegrityError: when it is damaged, or names a file outside the backup
-    """
-    digests = layout.decode_sums(data)
-    for path in digests:
-        if not is_safe(path) or path == layout.SUMS:
-            raise IntegrityError(f"{layout.SUMS} names {printable(path)}, which no backup of cora does.")
-    return digests

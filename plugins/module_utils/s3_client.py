@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import os
+import ssl
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from .errors import OffsiteError, OffsitePermissionError
 from .offsite_settings import Credentials, OffsiteSettings
@@ -38,11 +39,11 @@ class S3:
         return self.settings.prefix
 
 
-def connect(settings: OffsiteSettings, *, credentials: Optional[Credentials] = None, attempts: int = _ATTEMPTS) -> S3:
+def connect(settings: OffsiteSettings, *, credentials: Optional[Credentials] = None, attempts: int = 0) -> S3:
     """A client; nothing is sent yet.
 
     :param credentials: others than those of the settings
-    :param attempts: how often a request is tried, the first one included
+    :param attempts: how often a request is tried, the first one included; 0: as often as is good
     :raises OffsiteError: when boto3 is missing
     """
     try:
@@ -66,7 +67,7 @@ def connect(settings: OffsiteSettings, *, credentials: Optional[Credentials] = N
     options: dict[str, Any] = {
         "signature_version": "s3v4",
         "s3": {"addressing_style": settings.style, "payload_signing_enabled": True},
-        "retries": {"mode": "standard", "total_max_attempts": attempts},
+        "retries": {"mode": "standard", "total_max_attempts": attempts or _ATTEMPTS},
         "connect_timeout": _CONNECT_SECONDS,
         "read_timeout": _READ_SECONDS,
         "max_pool_connections": settings.connections + 2,
@@ -83,10 +84,15 @@ def connect(settings: OffsiteSettings, *, credentials: Optional[Credentials] = N
         endpoint_url=settings.endpoint,
         aws_access_key_id=chosen.access_key,
         aws_secret_access_key=chosen.secret_key,
-        verify=settings.ca_bundle or True,
+        verify=settings.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or _system_certificates(),
         config=Config(**options),
     )
     return S3(client=client, settings=settings)
+
+
+def _system_certificates() -> Union[str, bool]:
+    """What this machine trusts, as C(update-ca-certificates) made it; where there is none, what boto3 brings."""
+    return ssl.get_default_verify_paths().cafile or True
 
 
 def deleting_credentials(settings: OffsiteSettings) -> Credentials:

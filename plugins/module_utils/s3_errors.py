@@ -70,6 +70,11 @@ _CODES: dict[str, tuple[type[OffsiteError], str]] = {
         OffsiteUnsupportedError,
         "The service has no such storage class (cora_offsite_storage_class).",
     ),
+    "InvalidArgument": (
+        OffsiteUnsupportedError,
+        "The service does not accept the request. Where cora_offsite_storage_class is set, it may have no such "
+        "storage class.",
+    ),
     "NotImplemented": (OffsiteUnsupportedError, "The service cannot do that."),
     "MethodNotAllowed": (OffsiteUnsupportedError, "The service does not allow that."),
     "BadDigest": (OffsiteNetworkError, "The bytes changed on their way. The next run sends them again."),
@@ -168,7 +173,7 @@ def _meaning_of_failure(error: Exception) -> tuple[type[OffsiteError], str]:
         return OffsiteNetworkError, (
             f"The service cannot be reached ({reason}). Check SPACES_ENDPOINT, the name server and the firewall."
         )
-    if isinstance(error, botocore_errors.HTTPClientError):
+    if isinstance(error, (botocore_errors.HTTPClientError, botocore_errors.IncompleteReadError)):
         return OffsiteNetworkError, f"The connection broke ({reason}). The next run goes on where this one stopped."
     return OffsiteError, reason
 

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The copy elsewhere, as the settings of a person describe it, for verbs that need no Ansible."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible_collections.cora.backup.plugins.module_utils.offsite_settings import (
+    DEFAULT_ENV_FILE,
+    OffsiteSettings,
+)
+
+from .context import Context
+from .errors import UsageError
+
+
+def offsite_settings(context: Context) -> OffsiteSettings:
+    """The service that the settings name.
+
+    :raises SettingsError: when something is missing or wrong
+    """
+    from ansible_collections.cora.backup.plugins.module_utils.argspec_offsite import OFFSITE_SPEC
+    from ansible_collections.cora.backup.plugins.module_utils.argspec_offsite import offsite_settings as settings_of
+
+    return settings_of({name: _typed(context, name, option["type"]) for name, option in OFFSITE_SPEC.items()})
+
+
+def offsite_if_any(context: Context) -> OffsiteSettings | None:
+    """The same, where there is a copy elsewhere: it is switched on, or this machine has the keys for it."""
+    env_file = _typed(context, "env_file", "path") or DEFAULT_ENV_FILE
+    if _setting(context, "cora_offsite") in (True, "true", "yes") or os.path.exists(env_file):
+        return offsite_settings(context)
+    return None
+
+
+def _setting(context: Context, name: str) -> Any:
+    return context.extra_vars.get(name, context.inventory.value(name))
+
+
+def _typed(context: Context, name: str, kind: str) -> Any:
+    name = f"cora_offsite_{name}"
+    value = _setting(context, name)
+    if value is None or value == "":
+        return None
+    if kind == "list":
+        value = [value] if isinstance(value, str) else value
+        good = isinstance(value, list) and all(isinstance(one, str) and "{{" not in one for one in value)
+    elif kind == "int":
+        value = int(value) if isinstance(value, str) and value.isdigit() else value
+        good = isinstance(value, int) and not isinstance(value, bool)
+    else:
+        good = isinstance(value, str) and "{{" not in value
+        value = os.path.expandvars(os.path.expanduser(value)) if good and kind == "path" else value
+    if not good:
+        raise UsageError(f"{name} is {value!r}, which is no plain {_WORDS[kind]}: give it with -e {name}=VALUE.")
+    return value
+
+
+_WORDS = {"list": "list of texts", "int": "number", "str": "text", "path": "path"}
