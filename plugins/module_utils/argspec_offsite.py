@@ -1,14 +1,22 @@
 # Copyright: (c) 2026, cora.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the modules of the copy elsewhere share: where it is, and how to get there. Never a key: those stand in a file."""
+"""What modules of the copy elsewhere share: where it is, and how to get there. Never a key: those stand in a file."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from .offsite_settings import ADDRESSING, OffsiteSettings, read_offsite_settings
+from .offsite_settings import (
+    ADDRESSING,
+    DEFAULT_ENV_FILE,
+    REQUIRED,
+    OffsiteSettings,
+    read_env_file,
+    read_offsite_settings,
+)
 
 Spec = dict[str, Any]
 Params = Mapping[str, Any]
@@ -34,6 +42,19 @@ def offsite_settings(params: Params) -> OffsiteSettings:
     """
     options = {name: _given(params.get(name)) for name in OFFSITE_SPEC if name != "env_file"}
     return read_offsite_settings(params.get("env_file") or None, **options)
+
+
+def offsite_if_any(params: Params) -> Optional[OffsiteSettings]:
+    """The same; None where this machine has no keys to a copy elsewhere, or not for this user.
+
+    :raises SettingsError: when it has some, and something is missing or wrong
+    """
+    path = params.get("env_file") or DEFAULT_ENV_FILE
+    if os.path.exists(path) and not os.access(path, os.R_OK):
+        return None
+    values = read_env_file(path)
+    values = os.environ if values is None else values
+    return offsite_settings(params) if any(values.get(name) for name in REQUIRED) else None
 
 
 def _given(value: Any) -> Optional[Any]:

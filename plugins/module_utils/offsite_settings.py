@@ -26,7 +26,7 @@ DEFAULT_REGION = "us-east-1"
 ADDRESSING = ("auto", "path", "virtual")
 #: Services whose certificates and names are known to serve buckets as host names.
 _VIRTUAL_HOSTS = (".amazonaws.com", ".digitaloceanspaces.com")
-_REQUIRED = ("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", "SPACES_ENDPOINT", "BACKUP_BUCKET")
+REQUIRED = ("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", "SPACES_ENDPOINT", "BACKUP_BUCKET")
 _OPTIONAL = ("SPACES_REGION", "SPACES_DELETE_ACCESS_KEY", "SPACES_DELETE_SECRET_KEY")
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 _PREFIX = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
@@ -115,7 +115,7 @@ def read_offsite_settings(env_file: Optional[str] = None, **options: Any) -> Off
     source = printable(path)
     if values is None:
         values, source = os.environ, f"{printable(path)}, which does not exist, nor in the environment"
-    missing = [name for name in _REQUIRED if not values.get(name)]
+    missing = [name for name in REQUIRED if not values.get(name)]
     if missing:
         raise SettingsError(
             f"{', '.join(missing)} not found in {source}. Write them there, one NAME=value a line, mode 0600."

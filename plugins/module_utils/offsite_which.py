@@ -14,7 +14,8 @@ from .catalog import LATEST, NEWEST
 from .errors import NotFoundError, OffsiteMissingError
 from .names import printable
 from .offsite_layout import date_of, ids_newest_first, list_dates, list_ids, marker, unescape_text
-from .s3_client import S3
+from .offsite_settings import OffsiteSettings
+from .s3_client import S3, connect
 from .vault import is_id
 
 #: C(latest) of nobody in particular: so many of the newest have to be of one project.
@@ -44,9 +45,9 @@ def resolve_offsite(s3: S3, text: str, project: Optional[str] = None) -> str:
     )
 
 
-def project_offsite(s3: S3, backup_id: str) -> Optional[str]:
+def project_offsite(settings: OffsiteSettings, backup_id: str) -> Optional[str]:
     """Whose a backup is; None where it does not tell (encrypted), or is not there."""
-    return _project(marker(s3, backup_id))
+    return _project(marker(connect(settings), backup_id))
 
 
 def _project(found: Optional[dict[str, Any]]) -> Optional[str]:

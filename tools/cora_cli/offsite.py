@@ -8,10 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible_collections.cora.backup.plugins.module_utils.offsite_settings import (
-    DEFAULT_ENV_FILE,
-    OffsiteSettings,
-)
+from ansible_collections.cora.backup.plugins.module_utils.offsite_settings import OffsiteSettings
 
 from .context import Context
 from .errors import UsageError
@@ -22,18 +19,22 @@ def offsite_settings(context: Context) -> OffsiteSettings:
 
     :raises SettingsError: when something is missing or wrong
     """
-    from ansible_collections.cora.backup.plugins.module_utils.argspec_offsite import OFFSITE_SPEC
-    from ansible_collections.cora.backup.plugins.module_utils.argspec_offsite import offsite_settings as settings_of
+    from ansible_collections.cora.backup.plugins.module_utils import argspec_offsite
 
-    return settings_of({name: _typed(context, name, option["type"]) for name, option in OFFSITE_SPEC.items()})
+    return argspec_offsite.offsite_settings(_params(context))
 
 
 def offsite_if_any(context: Context) -> OffsiteSettings | None:
-    """The same, where there is a copy elsewhere: it is switched on, or this machine has the keys for it."""
-    env_file = _typed(context, "env_file", "path") or DEFAULT_ENV_FILE
-    if _setting(context, "cora_offsite") in (True, "true", "yes") or os.path.exists(env_file):
-        return offsite_settings(context)
-    return None
+    """The same; None where this machine has no keys to a copy elsewhere."""
+    from ansible_collections.cora.backup.plugins.module_utils import argspec_offsite
+
+    return argspec_offsite.offsite_if_any(_params(context))
+
+
+def _params(context: Context) -> dict[str, Any]:
+    from ansible_collections.cora.backup.plugins.module_utils.argspec_offsite import OFFSITE_SPEC
+
+    return {name: _typed(context, name, option["type"]) for name, option in OFFSITE_SPEC.items()}
 
 
 def _setting(context: Context, name: str) -> Any:
