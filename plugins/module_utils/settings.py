@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
 
@@ -149,18 +150,34 @@ class RestoreRequest:
 def find_project(start: str) -> str:
     """The top of the Git work tree around C(start).
 
+    A checkout of this collection that lies in some other work tree is a tool in that project: the project is meant.
+
     :raises ProjectError: when there is none; backing up whatever directory one happens to stand in would be a guess
     """
-    directory = os.path.realpath(start)
+    around = _work_trees_around(os.path.realpath(start))
+    for directory in around:
+        return next(around, directory) if _is_this_collection(directory) else directory
+    raise ProjectError(f"There is no Git work tree around {start}: name the project (--project DIR, or cora_project).")
+
+
+def _work_trees_around(directory: str) -> Iterator[str]:
+    """Tops of Git work trees, from inside out."""
     while True:
         if os.path.lexists(os.path.join(directory, ".git")):
-            return directory
+            yield directory
         parent = os.path.dirname(directory)
         if parent == directory:
-            raise ProjectError(
-                f"There is no Git work tree around {start}: name the project (--project DIR, or cora_project)."
-            )
+            return
         directory = parent
+
+
+def _is_this_collection(directory: str) -> bool:
+    try:
+        with open(os.path.join(directory, "galaxy.yml"), encoding="utf-8") as stream:
+            lines = set(stream.read(4096).splitlines())
+    except (OSError, ValueError):
+        return False
+    return {"namespace: cora", "name: backup"} <= lines
 
 
 def default_vault() -> str:

@@ -29,8 +29,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from .rgw_config import gateway_config, global_config
 
 PACKAGES = ("ceph-mon", "ceph-osd", "ceph-common", "radosgw", "openssl")
@@ -259,7 +257,8 @@ def need_packages() -> None:
     """Fail, and say what to install, where the daemons are missing; nothing is skipped."""
     missing = [name for name in ("ceph-mon", "ceph-osd", "ceph", "radosgw", "openssl") if not shutil.which(name)]
     if missing:
-        pytest.fail(f"{', '.join(missing)} missing: apt-get install --no-install-recommends {' '.join(PACKAGES)}")
+        # not by pytest: the control node of Molecule starts this too, and has none
+        raise RuntimeError(f"missing: {', '.join(missing)}. apt-get install --no-install-recommends {' '.join(PACKAGES)}")
 
 
 def make_certificates(directory: Path) -> None:

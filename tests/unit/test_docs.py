@@ -88,7 +88,8 @@ def help_of(*words: str) -> str:
     launch += "runpy.run_module('cora_cli', run_name='__main__', alter_sys=True)"
     done = subprocess.run(
         [sys.executable, "-c", launch, REPO / "tools", *words, "--help"],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env={**os.environ, "COLUMNS": "100"},
+        capture_output=True, encoding="utf-8", check=False, stdin=subprocess.DEVNULL,
+        env={**os.environ, "COLUMNS": "100"},
     )  # fmt: skip
     return done.stdout if done.returncode == 0 else ""
 

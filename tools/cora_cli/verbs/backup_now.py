@@ -8,9 +8,6 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 
-from ansible_collections.cora.backup.plugins.module_utils.errors import ProjectError
-from ansible_collections.cora.backup.plugins.module_utils.settings import find_project
-
 from .. import ROOT
 from ..context import Context
 from ..errors import DONE, INCOMPLETE
@@ -24,22 +21,13 @@ def run(context: Context, _options: Namespace) -> int:
 
     project, vault = context.project, context.vault
     context.output.note(f"Backing up {project} to {vault}")
-    _hint_at_project_around(context, project)
+    if context.set_project is None and str(ROOT).startswith(project + os.sep):
+        context.output.note(f"(the project around this checkout; the checkout itself: --project {ROOT})")
     result = run_playbook(context, "backup", "cora.backup.snapshot", {"cora_project": project, "cora_vault": vault})
     context.output.document(result)
     context.output.say(backup_summary(result, check=False))
     context.output.say(f"Restore it with: {context.command('restore', str(result['id']))}")
     return INCOMPLETE if result["incomplete"] else DONE
-
-
-def _hint_at_project_around(context: Context, project: str) -> None:
-    if os.path.realpath(project) != str(ROOT) or context.named_project:
-        return
-    try:
-        around = find_project(str(ROOT.parent))
-    except ProjectError:
-        return
-    context.output.note(f"That is the checkout of cora.backup itself. For the project around it: --project {around}")
 
 
 VERBS = (
