@@ -23,7 +23,7 @@ from .index import Frame, read_index
 from .names import printable
 from .offsite_items import Bundle, Item, bundle_of
 from .offsite_layout import backup_prefix, marker
-from .offsite_notes import Note, lock, read_note, write_last_run, write_note
+from .offsite_notes import COMPLETE, Note, lock, read_note, write_last_run, write_note
 from .offsite_parts import unchanged_runs
 from .offsite_settings import OffsiteSettings
 from .parallel import ordered_map
@@ -141,14 +141,14 @@ def missing_ids(s3: S3, vault: Vault, ids: Sequence[str] = (), *, adopt: bool = 
 
 def _is_complete(s3: S3, vault: Vault, backup_id: str, *, adopt: bool) -> bool:
     note = read_note(vault, backup_id) or {}
-    was_sent = note.get("result") == "complete" and note.get("remote") == s3.settings.place
+    was_sent = note.get("result") == COMPLETE and note.get("remote") == s3.settings.place
     try:
         found = marker(s3, backup_id)
     except OffsitePermissionError:
         return was_sent  # a key that may only write: what was noted is all there is to know
     if adopt and found is not None and not was_sent:
         uploaded_at = f"{found['LastModified']:%Y-%m-%dT%H:%M:%SZ}"
-        write_note(vault, backup_id, _note(s3, "complete", uploaded_at=uploaded_at, encrypted=found["encrypted"]))
+        write_note(vault, backup_id, _note(s3, COMPLETE, uploaded_at=uploaded_at, encrypted=found["encrypted"]))
     return found is not None
 
 
@@ -188,7 +188,7 @@ def _upload(s3: S3, vault: Vault, backup_id: str, there: Sequence[str], progress
         backup_id,
         _note(
             s3,
-            "complete",
+            COMPLETE,
             uploaded_at=_now(),
             bytes_sent=total.bytes_sent,
             bytes_copied=total.bytes_copied,
