@@ -140,7 +140,7 @@ def test_a_key_and_its_sheet(cora: Cora, tmp_path: Path) -> None:
     assert secret.startswith("AGE-SECRET-KEY-1") and done.stdout.count(secret) == 1
     assert tool("age-keygen", "-y", path).decode().strip() in done.stdout
     again = cora("offsite", "key", path)
-    assert again.returncode == 1 and "never overwritten" in again.stderr
+    assert again.returncode == 2 and "never overwritten" in again.stderr
     other = cora("offsite", "key", tmp_path / "other.txt", "--json")
     assert "AGE-SECRET-KEY" not in other.stdout
 
