@@ -104,7 +104,8 @@ def _critical(row: Result) -> str:
         return f"{printable(row['path'])}  GONE (the backup has {size_text(row['saved_bytes'])})"
     growth = row["growth_bytes"]
     change = f", {'+' if growth > 0 else '-'}{size_text(abs(growth))} since the backup" if growth else ""
-    return f"{printable(row['path'])}  {size_text(row['size_bytes'])}{change}"
+    protected = ", protected" if row["protected"] else ""
+    return f"{printable(row['path'])}  {size_text(row['size_bytes'])}{change}{protected}"
 
 
 def _ids(ids: Sequence[str]) -> str:
