@@ -23,9 +23,11 @@ from ansible_collections.cora.backup.plugins.module_utils.offsite_settings impor
 _GET = re.compile(r'"GET (/[^ ]*) HTTP/1\.1" (\d+) (\d+) ')
 
 
-def fetch(settings: OffsiteSettings, vault: Path, id_text: str = "latest", **request: Any) -> dict[str, Any]:
+def fetch(
+    settings: OffsiteSettings, vault: Path, id_text: str = "latest", *, check: bool = False, **request: Any
+) -> dict[str, Any]:
     """Fetch a backup."""
-    return fetch_backup(FetchRequest(vault=str(vault), offsite=settings, id_text=id_text, **request))
+    return fetch_backup(FetchRequest(vault=str(vault), offsite=settings, id_text=id_text, **request), check=check)
 
 
 def start_fetch(settings: OffsiteSettings, vault: Path, id_text: str) -> subprocess.Popen[bytes]:
