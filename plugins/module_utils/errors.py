@@ -58,7 +58,12 @@ class ServiceError(RestoreError):
 
 
 class OffsiteError(CoraError):
-    """The copy elsewhere could not be made, read or removed; what stands in the vault is not touched by that."""
+    """The copy elsewhere could not be made, read or removed; what stands in the vault is not touched by that.
+
+    C(code) is what the service called it, where it was the service.
+    """
+
+    code = ""
 
 
 class OffsiteCredentialsError(OffsiteError):

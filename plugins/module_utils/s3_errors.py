@@ -6,10 +6,10 @@ errors."""
 
 from __future__ import annotations
 
-import errno
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any
 
 from .errors import (
     OffsiteClockError,
@@ -27,6 +27,9 @@ from .errors import (
 from .names import printable
 
 _KEYS = "Check SPACES_ACCESS_KEY and SPACES_SECRET_KEY in the environment file."
+#: A connection that ended, which TLS calls a breach of its protocol.
+_ENDED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError, ConnectionError)
+_PARTS = "The service did not put the parts together. The next run sends them anew."
 #: The code of an answer: which error it is, and what to do.
 _CODES: dict[str, tuple[type[OffsiteError], str]] = {
     "InvalidAccessKeyId": (OffsiteCredentialsError, f"The service does not know the access key. {_KEYS}"),
@@ -75,6 +78,9 @@ _CODES: dict[str, tuple[type[OffsiteError], str]] = {
         "The service does not accept the request. Where cora_offsite_storage_class is set, it may have no such "
         "storage class.",
     ),
+    "InvalidPart": (OffsiteUnsupportedError, _PARTS),
+    "InvalidPartOrder": (OffsiteUnsupportedError, _PARTS),
+    "EntityTooSmall": (OffsiteUnsupportedError, _PARTS),
     "NotImplemented": (OffsiteUnsupportedError, "The service cannot do that."),
     "MethodNotAllowed": (OffsiteUnsupportedError, "The service does not allow that."),
     "BadDigest": (OffsiteNetworkError, "The bytes changed on their way. The next run sends them again."),
@@ -122,7 +128,9 @@ def translated(action: str, place: str) -> Iterator[None]:
         yield
     except ClientError as error:
         kind, advice = _meaning(error)
-        raise kind(f"Could not {action} {printable(place)}: {advice}") from error
+        raised = kind(f"Could not {action} {printable(place)}: {advice}")
+        raised.code = code_of(error)
+        raise raised from error
     except (BotoCoreError, Boto3Error) as error:
         kind, advice = _meaning_of_failure(error)
         raise kind(f"Could not {action} {printable(place)}: {advice}") from error
@@ -159,8 +167,9 @@ def _meaning(error: Any) -> tuple[type[OffsiteError], str]:
 def _meaning_of_failure(error: Exception) -> tuple[type[OffsiteError], str]:
     from botocore import exceptions as botocore_errors
 
-    reason = printable(_reason(error))[:300]
-    if isinstance(error, botocore_errors.SSLError):
+    inner = _innermost(error)
+    reason = printable(_words_of(inner))[:300]
+    if isinstance(error, botocore_errors.SSLError) and not isinstance(inner, _ENDED_TLS):
         return OffsiteTlsError, (
             f"The certificate of the service is not trusted, or the connection is not TLS ({reason}). For an authority "
             "of your own name its certificate with cora_offsite_ca_bundle; never switch the check off."
@@ -178,14 +187,18 @@ def _meaning_of_failure(error: Exception) -> tuple[type[OffsiteError], str]:
     return OffsiteError, reason
 
 
-def _reason(error: BaseException) -> str:
-    """The innermost reason: the outer ones repeat address and headers."""
-    inner: Optional[BaseException] = error
-    for _depth in range(8):
-        following = getattr(inner, "reason", None) or getattr(inner, "kwargs", {}).get("error")
-        if not isinstance(following, BaseException):
+def _innermost(error: BaseException) -> BaseException:
+    """The first cause: what wraps it repeats addresses and headers."""
+    for _depth in range(10):
+        arguments = [getattr(error, "reason", None), getattr(error, "kwargs", {}).get("error"), *error.args[-1:]]
+        causes = [cause for cause in arguments if isinstance(cause, BaseException)]
+        if not causes:
             break
-        inner = following
-    if isinstance(inner, OSError) and inner.errno in errno.errorcode:
-        return str(inner.strerror or inner)
-    return str(inner)
+        error = causes[0]
+    return error
+
+
+def _words_of(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return str(error.strerror)
+    return str(error).rpartition("Failed to establish a new connection: ")[2]

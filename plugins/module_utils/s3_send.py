@@ -157,6 +157,9 @@ class Sender:
             # the first answer was lost, and the request was repeated: then the object is there
             if not self._is_stored(item):
                 raise
+        except OffsiteUnsupportedError:
+            self._uploads.given_up(item.key, upload_id)
+            raise
         self._uploads.finished(item.key)
         self._confirm(item)
 

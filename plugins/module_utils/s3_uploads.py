@@ -51,9 +51,13 @@ class Uploads:
         found = []
         for upload_id in self._found.get(key, ()):
             parts = _parts(self._s3, key, upload_id)
-            if parts is not None:
-                count = sum(1 for number, (_size, etag) in parts.items() if wanted.get(number) == etag)
-                found.append((count, upload_id, parts))
+            if parts is None:
+                continue
+            if not parts.keys() <= wanted.keys():
+                # Ceph puts nothing together while there is a part that nobody names
+                abort(self._s3, key, upload_id)
+                continue
+            found.append((sum(1 for number, part in parts.items() if wanted[number] == part[1]), upload_id, parts))
         if not found:
             return None, {}
         *others, (_count, best, best_parts) = sorted(found, key=lambda one: one[:2])
@@ -70,6 +74,11 @@ class Uploads:
         """Forget one that became an object."""
         if self._noted.pop(key, None) is not None:
             self._note(dict(self._noted))
+
+    def given_up(self, key: str, upload_id: str) -> None:
+        """Clear one away whose parts the service does not put together, so that the next run begins anew."""
+        abort(self._s3, key, upload_id)
+        self.finished(key)
 
 
 def list_uploads(s3: S3, prefix: str) -> Iterator[tuple[str, str, datetime]]:

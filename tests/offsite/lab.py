@@ -55,12 +55,20 @@ def write_env_file(path: Path, settings: OffsiteSettings) -> Path:
     return path
 
 
-def start_sync(settings: OffsiteSettings, vault: Path, env_file: Path, **options: Any) -> subprocess.Popen[bytes]:
-    """A process that copies a vault."""
+def start_sync(
+    settings: OffsiteSettings, vault: Path, env_file: Path, *, clock_hours: int = 0, **options: Any
+) -> subprocess.Popen[bytes]:
+    """A process that copies a vault.
+
+    :param clock_hours: by how much its clock is wrong
+    """
     write_env_file(env_file, settings)
     given = {"ca_bundle": settings.ca_bundle, "prefix": settings.prefix, **options}
+    clock = ["faketime", "-f", f"{clock_hours:+}h"] if clock_hours else []
     return subprocess.Popen(
-        [sys.executable, _PROCESS, env_file, vault, json.dumps(given)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*clock, sys.executable, _PROCESS, env_file, vault, json.dumps(given)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 

@@ -14,6 +14,7 @@ import socket
 import struct
 import threading
 import time
+from dataclasses import dataclass
 from types import TracebackType
 
 _CHUNK_BYTES = 65536
@@ -26,6 +27,8 @@ class ChaosProxy:
     :param cut_answer_after_bytes: the same for bytes that came back: the request was done, its answer is lost
     :param stall_after_bytes: from then on nothing of a connection goes on, and it stays open
     :param times: how many connections that happens to; None for all
+    :param lose_answer_to: plain HTTP: the answer to a request that holds these bytes is lost, and its connection
+    :param dies_after_bytes: once so many bytes of all connections went to the service, nothing goes any more
     :param refuse: connections are reset at once
     :param bytes_per_second: of all connections together, towards the service
     :param is_http_proxy: clients say ``CONNECT`` first
@@ -38,6 +41,8 @@ class ChaosProxy:
         cut_after_bytes: int | None = None,
         cut_answer_after_bytes: int | None = None,
         stall_after_bytes: int | None = None,
+        lose_answer_to: bytes | None = None,
+        dies_after_bytes: int | None = None,
         times: int | None = None,
         refuse: bool = False,
         bytes_per_second: int = 0,
@@ -47,6 +52,8 @@ class ChaosProxy:
         self.cut_after_bytes = cut_after_bytes
         self.cut_answer_after_bytes = cut_answer_after_bytes
         self.stall_after_bytes = stall_after_bytes
+        self.lose_answer_to = lose_answer_to
+        self.dies_after_bytes = dies_after_bytes
         self.times = times
         self.refuse = refuse
         self.bytes_per_second = bytes_per_second
@@ -56,6 +63,7 @@ class ChaosProxy:
         self.received_bytes = 0
         self.connections = 0
         self.faults = 0
+        self._free_at = 0.0
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._closed = threading.Event()
@@ -70,6 +78,7 @@ class ChaosProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed.set()
+        self._listener.shutdown(socket.SHUT_RDWR)  # or the thread that waits there would take one more
         self._listener.close()
         with self._lock:
             for each in self._open:
@@ -106,42 +115,62 @@ class ChaosProxy:
             return
         with self._lock:
             self._open |= {client, service}
-        answers = threading.Thread(target=self._relay, args=(service, client, False), daemon=True)
+        connection = _Connection(client, service)
+        answers = threading.Thread(target=self._relay, args=(connection, False), daemon=True)
         answers.start()
-        self._relay(client, service, True)
+        self._relay(connection, True)
         answers.join()
         with self._lock:
             self._open -= {client, service}
         for each in (client, service):
             each.close()
 
-    def _relay(self, source: socket.socket, target: socket.socket, is_upward: bool) -> None:
+    def _relay(self, connection: _Connection, is_upward: bool) -> None:
         """Bytes of one direction, until it ends or a fault strikes."""
+        source, target = connection.client, connection.service
+        if not is_upward:
+            source, target = target, source
         seen = 0
-        cut_after = self.cut_after_bytes if is_upward else self.cut_answer_after_bytes
-        stall_after = self.stall_after_bytes
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK_BYTES):
                 seen += len(data)
-                if cut_after is not None and seen > cut_after and self._strikes():
-                    _reset(source)
-                    _reset(target)
+                if self._cuts(connection, data, seen, is_upward):
+                    connection.reset()
                     return
-                if is_upward and stall_after is not None and seen > stall_after and self._strikes():
+                if is_upward and _over(seen, self.stall_after_bytes) and self._strikes():
                     self._closed.wait()
                     return
                 self._count(len(data), is_upward)
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
 
+    def _cuts(self, connection: _Connection, data: bytes, seen: int, is_upward: bool) -> bool:
+        """Whether the connection ends here."""
+        if is_upward:
+            if self.lose_answer_to is not None and self.lose_answer_to in data:
+                connection.loses_answer = True
+            if _over(self.sent_bytes, self.dies_after_bytes):
+                self.refuse = True
+                self.faults += 1
+                return True
+            return _over(seen, self.cut_after_bytes) and self._strikes()
+        if connection.loses_answer and not data.startswith(b"HTTP/1.1 100"):
+            connection.loses_answer = False
+            return self._strikes()
+        return _over(seen, self.cut_answer_after_bytes) and self._strikes()
+
     def _count(self, size_bytes: int, is_upward: bool) -> None:
         with self._lock:
-            if is_upward:
-                self.sent_bytes += size_bytes
-            else:
+            if not is_upward:
                 self.received_bytes += size_bytes
-            if is_upward and self.bytes_per_second:
-                time.sleep(size_bytes / self.bytes_per_second)  # the lock makes all connections share it
+                return
+            self.sent_bytes += size_bytes
+            if not self.bytes_per_second:
+                return
+            now = time.monotonic()
+            self._free_at = max(self._free_at, now) + size_bytes / self.bytes_per_second
+            wait_seconds = self._free_at - now
+        self._closed.wait(wait_seconds)
 
     def _strikes(self) -> bool:
         with self._lock:
@@ -149,6 +178,21 @@ class ChaosProxy:
                 return False
             self.faults += 1
             return True
+
+
+@dataclass
+class _Connection:
+    client: socket.socket
+    service: socket.socket
+    loses_answer: bool = False
+
+    def reset(self) -> None:
+        _reset(self.client)
+        _reset(self.service)
+
+
+def _over(size_bytes: int, limit_bytes: int | None) -> bool:
+    return limit_bytes is not None and size_bytes > limit_bytes
 
 
 def _answer_connect(client: socket.socket) -> bool:
