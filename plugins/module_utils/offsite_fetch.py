@@ -23,7 +23,7 @@ from .errors import IntegrityError, LockedError, VaultError
 from .names import printable
 from .offsite_crypt import decrypt_file
 from .offsite_download import Downloaded, download
-from .offsite_layout import ENCRYPTED
+from .offsite_encrypted import staged_name
 from .offsite_notes import directory_of
 from .offsite_publish import check_sealable, databases_twice, publish_fetched
 from .offsite_remote import RemoteBackup, RemoteFile
@@ -193,7 +193,7 @@ class _Fetch:
 
     def _target(self, path: str) -> str:
         if self._remote.is_encrypted:
-            return os.path.join(self.cipher, path + ENCRYPTED)
+            return os.path.join(self.cipher, staged_name(path))
         return os.path.join(self.backup, path)
 
     def _check_room(self, files: list[RemoteFile]) -> None:

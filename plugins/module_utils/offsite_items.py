@@ -9,10 +9,9 @@ import os
 from dataclasses import dataclass
 
 from . import layout
-from .errors import IntegrityError, NotFoundError, OffsiteError
+from .errors import IntegrityError, NotFoundError
 from .names import printable, to_bytes
 from .offsite_layout import escape_text, key_of, mtime_text
-from .offsite_settings import OffsiteSettings
 from .vault import Vault
 
 
@@ -63,16 +62,6 @@ class Bundle:
         if not self.encrypted:
             found["project"] = escape_text(self.project)
         return found
-
-
-def bundle_of(settings: OffsiteSettings, vault: Vault, backup_id: str) -> Bundle:
-    """A backup of the vault as it is to be sent.
-
-    :raises CoraError: when it cannot be
-    """
-    if settings.encrypt_to:
-        raise OffsiteError("Encryption was asked for, and this version cannot encrypt: nothing is sent.")
-    return plain_bundle(vault, backup_id, settings.prefix)
 
 
 def plain_bundle(vault: Vault, backup_id: str, prefix: str) -> Bundle:

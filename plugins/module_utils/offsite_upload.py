@@ -21,10 +21,12 @@ from .catalog import project_of
 from .errors import CoraError, IntegrityError, NotFoundError, OffsiteError, OffsitePermissionError
 from .index import Frame, read_index
 from .names import printable
-from .offsite_items import Bundle, Item, bundle_of
+from .offsite_encrypted import encrypted_bundle, forget_staged, remove_staged
+from .offsite_items import Bundle, Item, plain_bundle
 from .offsite_layout import backup_prefix, marker
 from .offsite_notes import Note, lock, read_note, write_last_run, write_note
 from .offsite_parts import unchanged_runs
+from .offsite_pruned import pruned_ids
 from .offsite_settings import OffsiteSettings
 from .parallel import ordered_map
 from .progress import Progress
@@ -87,7 +89,9 @@ def _sync(request: SyncRequest, vault: Vault) -> _Run:
     s3 = connect(request.settings)
     check_reachable(s3)
     missing = missing_ids(s3, vault, request.ids, adopt=True)
-    there = [backup_id for backup_id in vault.ids() if backup_id not in missing]
+    forget_staged(vault, missing)
+    not_there = {*missing, *removed_on_purpose(s3)}
+    there = [backup_id for backup_id in vault.ids() if backup_id not in not_there]
     run = _Run()
     progress = Progress(request.progress_file)
     for backup_id in missing:
@@ -128,15 +132,24 @@ def check_reachable(s3: S3) -> None:
 def missing_ids(s3: S3, vault: Vault, ids: Sequence[str] = (), *, adopt: bool = False) -> list[str]:
     """Backups of the vault that are not there, oldest first.
 
-    :param ids: only of these
+    :param ids: only of these, and those too that were removed there on purpose
     :param adopt: note those that are there, and of which there is no note
     :raises OffsiteError: when the service does not say
     """
-    local = [backup_id for backup_id in vault.ids() if not ids or backup_id in ids]
+    pruned = set() if ids else removed_on_purpose(s3)
+    local = [backup_id for backup_id in vault.ids() if (not ids or backup_id in ids) and backup_id not in pruned]
     known = ordered_map(
         lambda backup_id: _is_complete(s3, vault, backup_id, adopt=adopt), local, workers=s3.settings.connections
     )
     return [backup_id for backup_id, is_complete in zip(local, known) if not is_complete]
+
+
+def removed_on_purpose(s3: S3) -> set[str]:
+    """Ids that a prune removed there; they are not sent again unless somebody names them."""
+    try:
+        return pruned_ids(s3)
+    except OffsitePermissionError:
+        return set()  # a key that may only write
 
 
 def _is_complete(s3: S3, vault: Vault, backup_id: str, *, adopt: bool) -> bool:
@@ -162,6 +175,16 @@ def upload_backup(s3: S3, vault_path: str, backup_id: str) -> dict[str, Any]:
     if result["failed"]:
         raise OffsiteError(result["failed"][0]["message"])
     return result
+
+
+def bundle_of(settings: OffsiteSettings, vault: Vault, backup_id: str) -> Bundle:
+    """A backup of the vault as it is to be sent.
+
+    :raises CoraError: when it cannot be
+    """
+    if settings.encrypt_to:
+        return encrypted_bundle(vault, backup_id, settings.prefix, settings.encrypt_to)
+    return plain_bundle(vault, backup_id, settings.prefix)
 
 
 def _upload(s3: S3, vault: Vault, backup_id: str, there: Sequence[str], progress: Progress) -> Sent:
@@ -197,8 +220,10 @@ def _upload(s3: S3, vault: Vault, backup_id: str, there: Sequence[str], progress
             seconds=round(time.monotonic() - began, 3),
             encrypted=bundle.encrypted,
             read_back=sender.can_look,
+            project=bundle.project,
         ),
     )
+    remove_staged(vault, backup_id)
     return total
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from ansible_collections.cora.backup.plugins.module_utils.errors import (
     IntegrityError,
     NotFoundError,
     OffsiteMissingError,
+    OffsiteNetworkError,
     VaultError,
 )
 from ansible_collections.cora.backup.plugins.module_utils.offsite_layout import key_of
@@ -28,6 +31,8 @@ from ansible_collections.cora.backup.plugins.module_utils.offsite_settings impor
 from ansible_collections.cora.backup.plugins.module_utils.offsite_upload import upload_backup
 from ansible_collections.cora.backup.plugins.module_utils.s3_client import S3
 from offsite.away import fetch, gets_logged, replace_object, start_fetch, with_a_bit_flipped
+from offsite.lab import port_of, through
+from support.chaos_proxy import ChaosProxy
 from support.engine import Made, backup, restore
 from support.rgw import Rgw
 from support.tools import remove_sealed, tool
@@ -215,3 +220,33 @@ def test_too_little_room_is_said_before_anything_is_fetched(
     finally:
         remove_sealed(mount / "vault")
         subprocess.run(["umount", mount], check=True)
+
+
+def test_connections_that_break_are_continued(
+    settings: OffsiteSettings, rgw: Rgw, there: Made, new_vault: Path
+) -> None:
+    with ChaosProxy(port_of(settings), cut_answer_after_bytes=3 * MIB, times=5) as proxy:
+        fetch(through(settings, proxy.port), new_vault, there.id)
+        assert proxy.faults == 5
+    starts = [int(start) for start in re.findall(r"cora-full\.tar\.gz HTTP/1\.1\" 206 .*bytes=(\d+)-", rgw.main.log)]
+    assert any(start % (8 * MIB) for start in starts), "what had come before a cut was asked for again"
+    tool("diff", "-r", there.path, new_vault / there.id)
+
+
+def test_a_network_that_stays_away_leaves_what_came(settings: OffsiteSettings, there: Made, new_vault: Path) -> None:
+    with ChaosProxy(port_of(settings), cut_answer_after_bytes=9 * MIB) as proxy:
+        limited = dataclasses.replace(through(settings, proxy.port), connections=1)
+        threading.Thread(target=_refuse_after, args=(proxy, 9 * MIB), daemon=True).start()
+        with pytest.raises(OffsiteNetworkError, match=r"cora-full\.tar\.gz"):
+            fetch(limited, new_vault, there.id)
+        assert proxy.faults
+    assert not (new_vault / there.id).exists()
+    result = fetch(settings, new_vault, there.id)
+    assert result["bytes_kept"] >= 8 * MIB
+    tool("diff", "-r", there.path, new_vault / there.id)
+
+
+def _refuse_after(proxy: ChaosProxy, received_bytes: int) -> None:
+    while proxy.received_bytes < received_bytes:
+        time.sleep(0.01)
+    proxy.refuse = True
