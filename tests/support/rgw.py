@@ -258,7 +258,9 @@ def need_packages() -> None:
     missing = [name for name in ("ceph-mon", "ceph-osd", "ceph", "radosgw", "openssl") if not shutil.which(name)]
     if missing:
         # not by pytest: the control node of Molecule starts this too, and has none
-        raise RuntimeError(f"missing: {', '.join(missing)}. apt-get install --no-install-recommends {' '.join(PACKAGES)}")
+        raise RuntimeError(
+            f"missing: {', '.join(missing)}. apt-get install --no-install-recommends {' '.join(PACKAGES)}"
+        )
 
 
 def make_certificates(directory: Path) -> None:
