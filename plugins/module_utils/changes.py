@@ -163,7 +163,8 @@ def is_unchanged(entry: Entry, found: Found) -> bool:
         return entry.link == _link_of(found)
     if found.kind != FILE:
         # size and inode of a directory say nothing of what is kept; older indexes have no ctime of it
-        return entry.source is None or entry.source[1] == status.st_ctime_ns
+        known = entry.source or entry.fresh
+        return known is None or known[1] == status.st_ctime_ns
     identity = (status.st_size, status.st_ctime_ns, status.st_ino)
     if entry.source is None:
         return entry.fresh in (None, identity) and _has_content(entry, found)

@@ -25,7 +25,7 @@ from .errors import CoraError, IntegrityError, NotFoundError, ProgramError, Rest
 from .git_repo import GitRepo
 from .present import present_entries
 from .progress import Progress
-from .project_archiver import Taken, write_archive
+from .project_archiver import Taken, write_entries
 from .prune import keep_budget
 from .safe_tree import SafeTree
 from .saved_state import SavedState, open_state
@@ -174,7 +174,7 @@ def _write_changes(settings: BackupSettings, staged: str, changes: Changes) -> t
     progress.start("archive", files_total=len(changes.paths), bytes_total=changes.size_bytes)
     with SafeTree(settings.project) as tree:
         entries = _entries(tree, changes)
-        taken, totals = write_archive(settings, staged, layout.CHANGES, progress, entries)
+        taken, totals = write_entries(settings, staged, layout.CHANGES, progress, entries)
     progress.close()
     for name in (layout.DATABASE_DIR, layout.CRITICAL_DIR):
         # the archive has the consistent copies; a checkpoint keeps no second, plain ones

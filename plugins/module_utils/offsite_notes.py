@@ -22,6 +22,10 @@ from .names import printable
 from .vault import Vault, is_id
 
 Note = dict[str, Any]
+#: The value of C(result) in the note of a backup that is there, SHA256SUMS.txt and all.
+COMPLETE = "complete"
+#: And of one that was there, and that no rule of retention kept any longer.
+PRUNED = "pruned"
 _LOCK_POLL_SECONDS = 0.2
 _BUCKET = "bucket.json"
 _LAST_RUN = "last-run.json"

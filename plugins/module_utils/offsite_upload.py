@@ -24,7 +24,7 @@ from .names import printable
 from .offsite_encrypted import encrypted_bundle, forget_staged, remove_staged
 from .offsite_items import Bundle, Item, plain_bundle
 from .offsite_layout import backup_prefix, marker
-from .offsite_notes import Note, lock, read_note, write_last_run, write_note
+from .offsite_notes import COMPLETE, Note, lock, read_note, write_last_run, write_note
 from .offsite_parts import unchanged_runs
 from .offsite_pruned import pruned_ids
 from .offsite_settings import OffsiteSettings
@@ -154,14 +154,14 @@ def removed_on_purpose(s3: S3) -> set[str]:
 
 def _is_complete(s3: S3, vault: Vault, backup_id: str, *, adopt: bool) -> bool:
     note = read_note(vault, backup_id) or {}
-    was_sent = note.get("result") == "complete" and note.get("remote") == s3.settings.place
+    was_sent = note.get("result") == COMPLETE and note.get("remote") == s3.settings.place
     try:
         found = marker(s3, backup_id)
     except OffsitePermissionError:
         return was_sent  # a key that may only write: what was noted is all there is to know
     if adopt and found is not None and not was_sent:
         uploaded_at = f"{found['LastModified']:%Y-%m-%dT%H:%M:%SZ}"
-        write_note(vault, backup_id, _note(s3, "complete", uploaded_at=uploaded_at, encrypted=found["encrypted"]))
+        write_note(vault, backup_id, _note(s3, COMPLETE, uploaded_at=uploaded_at, encrypted=found["encrypted"]))
     return found is not None
 
 
@@ -211,7 +211,7 @@ def _upload(s3: S3, vault: Vault, backup_id: str, there: Sequence[str], progress
         backup_id,
         _note(
             s3,
-            "complete",
+            COMPLETE,
             uploaded_at=_now(),
             bytes_sent=total.bytes_sent,
             bytes_copied=total.bytes_copied,

@@ -21,6 +21,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from ansible_collections.cora.backup.plugins.module_utils.checkpoint import save
+from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
 from support.engine import Made, backup, restore
 from support.tools import tool
 
@@ -315,17 +317,47 @@ def _check_history(lab: Lab) -> None:
     assert (lab.project / "README.md").read_text() == "# Shop\n# idea\n"
 
 
+def _save_and_spoil(lab: Lab) -> None:
+    """The project goes on, is saved as a checkpoint, and is lost."""
+    (lab.project / "README.md").write_text("# Shop\n# better idea\n")
+    (lab.project / "AI_WORK_LOG.md").write_text("log: started, went on\n")
+    (lab.project / "config/new\nline").write_text("new\n")
+    shutil.rmtree(lab.project / "src")
+    (lab.project / "app.yml").unlink()
+    with closing(sqlite3.connect(lab.project / "data/shop.db")) as database:
+        database.execute("INSERT INTO orders (item) VALUES ('jar')")
+        database.commit()
+    assert save(BackupSettings(project=str(lab.project), vault=str(lab.vault)))["kind"] == "checkpoint"
+    shutil.rmtree(lab.original)
+    tool("cp", "-a", lab.project, lab.original)
+    for name in ("config", "data"):
+        shutil.rmtree(lab.project / name)
+    (lab.project / "AI_WORK_LOG.md").write_text("")
+    (lab.project / "junk.txt").write_text("junk\n")
+
+
+def _check_checkpoint(lab: Lab) -> None:
+    tool("cmp", lab.original / "AI_WORK_LOG.md", lab.project.parent / "shop.old/AI_WORK_LOG.md")
+    left_out = ("--exclude=shop.db", "--exclude=.git", "--exclude=node_modules")
+    tool("diff", "-r", "--no-dereference", *left_out, lab.original, lab.project)
+    assert (
+        tool("sqlite3", lab.project / "data/shop.db", "SELECT group_concat(item) FROM orders") == b"tea,cup,pot,jar\n"
+    )
+
+
 Step = Callable[[Lab], None]
 SPOIL: dict[str, Step] = {
     "One file or one directory": _spoil_files,
     "Critical files and databases": _spoil_databases,
     "The whole project": _spoil_all,
+    "From a checkpoint": _save_and_spoil,
     "Commits that no remote had": _spoil_history,
 }
 CHECK: dict[str, Step] = {
     "One file or one directory": _check_files,
     "Critical files and databases": _check_databases,
     "The whole project": _check_all,
+    "From a checkpoint": _check_checkpoint,
     "Commits that no remote had": _check_history,
 }
 RUN = [(page, section) for page in (BY_HAND, FORMAT) for section in sections(page)]

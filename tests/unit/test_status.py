@@ -93,10 +93,26 @@ def test_damage_seals_and_missing_files(project: Path, vault: Path) -> None:
     (project / "README.md").unlink()
     document = look(vault)
     assert f"critical: {second.id} is damaged" in texts(document)
-    assert f"warning: 1 backups are not sealed, the newest {first.id}" in texts(document)
+    assert f"warning: 1 backup is not sealed, the newest of them {first.id}" in texts(document)
     assert "gone from the project: README.md" in texts(document)
     assert "cora restore latest --file README.md" in texts(document)
     assert any("README.md  GONE" in line for line in status_summary(document))
+
+
+def test_protection_that_is_wanted_and_not_there(project: Path, vault: Path) -> None:
+    backup(project, vault)
+    (log, *others) = [Path(project, row["path"]) for row in look(vault)["critical"] if row["protected"] is not None]
+    assert others
+    assert look(vault)["ok"]
+    tool("chattr", "+a", log)
+    try:
+        document = look(vault, protect=True)
+        assert f"{log.name}  12 B, protected" in "\n".join(status_summary(document))
+        assert "warning: Critical files can be overwritten: " in texts(document)
+        assert log.name not in texts(document)
+        assert others[0].name in texts(document)
+    finally:
+        tool("chattr", "-a", log)
 
 
 def test_large_files_are_named(project: Path, vault: Path) -> None:

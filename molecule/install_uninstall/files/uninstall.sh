@@ -18,6 +18,7 @@ done
 [ -z "$(find /etc/systemd -name 'cora-*')" ] || fail "units stay"
 systemctl list-units --all --no-legend 'cora-*' | grep -q cora- && fail "systemd still knows units"
 diff "$top/AGENTS.before" AGENTS.md || fail "AGENTS.md is not as it was"
+echo 'edited' > WORK_LOG.md || fail "critical files stay protected"
 
 # The backups, and what a person wrote.
 (cd "$top"/vault/2* && sha256sum --check --quiet SHA256SUMS.txt)
