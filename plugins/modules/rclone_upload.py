@@ -53,6 +53,10 @@ options:
       - Compare by reading everything back. Otherwise by the hashes of the service, where it has any.
     type: bool
     default: false
+  lock_wait_seconds:
+    description: How long to wait when another run copies backups of this vault.
+    type: float
+    default: 0
 seealso:
   - module: cora.backup.rclone_download
 """
@@ -64,6 +68,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+remote:
+  description: Where they are.
+  returned: always
+  type: str
 uploaded:
   description: Ids that were sent.
   returned: success
@@ -85,13 +93,12 @@ summary:
   elements: str
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cora.backup.plugins.module_utils import argspec
 from ansible_collections.cora.backup.plugins.module_utils.argspec_rclone import RCLONE_SPEC, rclone_of
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.offsite_rclone import sync
+from ansible_collections.cora.backup.plugins.module_utils.offsite_summary import sync_summary
 
 
 def main() -> None:
@@ -100,6 +107,7 @@ def main() -> None:
         argument_spec={
             "ids": {"type": "list", "elements": "str", "default": []},
             "deep": {"type": "bool", "default": False},
+            "lock_wait_seconds": {"type": "float", "default": 0},
             **RCLONE_SPEC,
             **argspec.VAULT_SPEC,
         },
@@ -114,18 +122,14 @@ def main() -> None:
             ids=params["ids"],
             deep=params["deep"],
             check=module.check_mode,
+            wait_seconds=params["lock_wait_seconds"],
         )
     except CoraError as error:
         module.fail_json(**argspec.failure(error))
+    summary = sync_summary(result, check=module.check_mode)
     if result["failed"]:
-        argspec.fail(module, result, _summary(result), "OffsiteError")
-    argspec.finish(module, result, _summary(result))
-
-
-def _summary(result: dict[str, Any]) -> list[str]:
-    lines = [f"Copied elsewhere: {backup_id}" for backup_id in result["uploaded"]]
-    lines += [f"NOT copied: {one['id']}: {one['error']}" for one in result["failed"]]
-    return lines or ["Every backup is there already."]
+        argspec.fail(module, result, summary, result["failed"][0]["error"])
+    argspec.finish(module, result, summary)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,11 @@ def offsite_if_any(context: Context) -> OffsiteSettings | None:
     return argspec_offsite.offsite_if_any(_params(context))
 
 
+def uses_rclone(context: Context) -> bool:
+    """Whether rclone carries the backups, and not cora itself."""
+    return bool(_setting(context, "cora_offsite_transport") == "rclone")
+
+
 def _params(context: Context) -> dict[str, Any]:
     from ansible_collections.cora.backup.plugins.module_utils.argspec_offsite import OFFSITE_SPEC
 
