@@ -36,6 +36,12 @@ install_programs() {
         return 1
     fi
     need mmdebstrap "mmdebstrap debian-archive-keyring"
+    # a real object store, for the nodes to reach on this host
+    need ceph-mon ceph-mon
+    need ceph-osd ceph-osd
+    need ceph ceph-common
+    need radosgw radosgw
+    need openssl openssl
     "${CORA_TEST_PYTHON:-python3}" -c 'import ensurepip' 2> /dev/null || needed="$needed python3 python3-venv"
     [ -n "$needed" ] || return 0
     if [ "$(id -u)" != 0 ]; then

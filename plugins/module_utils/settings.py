@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .errors import ProjectError, SettingsError
+from .offsite_settings import OffsiteSettings
 
 #: 50 MB as Git hosts count it: GitHub warns above 50 MiB.
 MEBIBYTE = 1024 * 1024
@@ -116,6 +117,7 @@ class RestoreRequest:
     :param files: paths relative to the project (scenario C(files)); a directory brings all that is in it
     :param keep_setuid: keep set-user-id and set-group-id bits of files
     :param check: plan only, change nothing
+    :param offsite: where the backup is when the vault has not got it
     """
 
     vault: str
@@ -130,6 +132,7 @@ class RestoreRequest:
     check: bool = False
     lock_wait_seconds: float = 0.0
     progress_file: Optional[str] = None
+    offsite: Optional[OffsiteSettings] = None
 
     def __post_init__(self) -> None:
         if self.scenario not in SCENARIOS:

@@ -17,6 +17,7 @@ from .append_only import protection_of
 from .catalog import checkpoint_rows, list_backups
 from .errors import IntegrityError
 from .names import printable
+from .offsite_state import offsite_problems, offsite_state
 from .restore_record import CHANGING, STAGING, read_records
 from .timers import SAVE_TIMER, timer_rows
 from .vault import Vault
@@ -76,9 +77,13 @@ def status(
         "unsealed": [row["id"] for row in rows if not row["sealed"]],
         "unverified": [row["id"] for row in rows if row["verified_ok"] is None],
         "damaged": [row["id"] for row in rows if row["verified_ok"] is False or row["problem"]],
-        "offsite": None,
+        "offsite": offsite_state(vault, [row["id"] for row in rows]),
     }
-    document["problems"] = [*_problems(document, rows, checkpoints, limits), *_restore_problems(vault)]
+    document["problems"] = [
+        *_problems(document, rows, checkpoints, limits),
+        *_restore_problems(vault),
+        *(_problem(*found) for found in offsite_problems(document["offsite"], hours=limits.backup_hours)),
+    ]
     if protect:
         document["problems"] += _protection_problems(document)
     document["ok"] = not document["problems"]

@@ -29,7 +29,7 @@ def status_summary(result: Result) -> list[str]:
         f"backup      {_newest(result['newest_backup'])}",
         f"checkpoint  {_newest(result['newest_checkpoint'])}",
         f"disk        {_disk(result['disk'])}",
-        f"offsite     {result['offsite'] or 'none'}",
+        f"offsite     {_offsite(result['offsite'])}",
     ]
     lines += [f"timer       {_timer(row)}" for row in result["timers"]] or ["timer       none"]
     lines += [f"critical    {_critical(row)}" for row in result["critical"][:_SHOWN_AT_MOST]]
@@ -57,6 +57,17 @@ def _newest(row: Optional[Result]) -> str:
     if row["verified_at"]:
         checked = f"{'verified' if row['verified_ok'] else 'DAMAGED'} {age_text(row['verified_at'])}"
     return f"{row['id']}, {age_text(row['created_at'])}, {size_text(row['archive_bytes'])}, {seal}, {checked}"
+
+
+def _offsite(state: Optional[Result]) -> str:
+    if state is None:
+        return "none"
+    there = f"{count_text(state['copied'], 'backup')} at {printable(str(state['remote']))}"
+    newest = f"newest {state['newest']}" if state["newest"] else "none yet"
+    missing = f", {count_text(len(state['missing']))} not there yet" if state["missing"] else ""
+    last_run = state["last_run"]
+    run = f", last run {age_text(last_run['at'])} {'well' if last_run['ok'] else 'FAILED'}" if last_run else ""
+    return f"{there}, {newest}{missing}{run}"
 
 
 def _disk(disk: Result) -> str:

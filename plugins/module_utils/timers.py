@@ -13,7 +13,7 @@ from .errors import ProgramError
 from .programs import run
 
 SAVE_TIMER = "cora-save.timer"
-TIMERS = (SAVE_TIMER, "cora-backup.timer", "cora-prune.timer", "cora-verify.timer")
+TIMERS = (SAVE_TIMER, "cora-backup.timer", "cora-prune.timer", "cora-verify.timer", "cora-offsite.timer")
 _UNIT_DIRECTORY = "/etc/systemd/system"
 
 

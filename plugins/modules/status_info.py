@@ -130,9 +130,13 @@ damaged:
   type: list
   elements: str
 offsite:
-  description: State of the offsite copy; null where there is none.
+  description:
+    - The copies elsewhere, by what was noted here; null where none was ever set up.
+    - C(remote), C(copied) (how many backups of the vault are there), C(missing) (ids of those that are not), C(newest),
+      C(newest_at), C(last_run) (C(at), C(ok), C(message)), and what M(cora.backup.spaces_setup) found -
+      C(versioning), C(object_lock), C(public), C(checked_at).
   returned: success
-  type: str
+  type: dict
 summary:
   description: The result in a person's words, a line each.
   returned: success

@@ -113,7 +113,7 @@ def problem_with(words: list[str]) -> str | None:
     while words and words[0].startswith("-"):
         words = words[2:] if words[0] in ("--project", "--vault", "-e") else words[1:]
     for word in words[:2]:
-        if not re.fullmatch(r"[a-z]+", word) or (verb and verb[0] != "backup"):
+        if not re.fullmatch(r"[a-z]+", word) or (verb and verb[0] not in ("backup", "offsite")):
             break
         verb.append(word)
     text = help_of(*verb)
