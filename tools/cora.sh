@@ -8,6 +8,12 @@ set -euo pipefail
 root=$(readlink -f -- "${BASH_SOURCE[0]}")
 root=${root%/tools/*}
 environment=${CORA_VENV:-$root/.venv}
+if [[ -z ${CORA_VENV:-} && $root =~ \.old-[0-9]{8}-[0-9]{6}(/|$) ]]; then
+  # A tree that a restore kept: an undo exchanges it with the one in use, so nothing new goes in, least of all the
+  # environment that the undo itself would run in.
+  environment=${XDG_CACHE_HOME:-$HOME/.cache}/cora/venv
+  mkdir -p -- "${environment%/*}"
+fi
 
 # shellcheck source=tools/lib/environment.sh
 . "$root/tools/lib/environment.sh"

@@ -20,6 +20,14 @@ declare -A packages=(
   [mkfs.ext4]=e2fsprogs [mkfs.xfs]=xfsprogs [rsync]=rsync [setcap]=libcap2-bin [sqlite3]=sqlite3
   [strace]=strace [unshare]=util-linux [visudo]=sudo
 )
+# A real S3 service and other people's programs to talk to it; the stages of --fast need none of it.
+declare -A offsite_packages=(
+  [age]=age [aws]=awscli [ceph-mon]=ceph-mon [ceph-osd]=ceph-osd [ceph]=ceph-common [curl]=curl [faketime]=faketime
+  [openssl]=openssl [radosgw]=radosgw [rclone]=rclone
+)
+[[ " $* " == *" --fast "* ]] || for program in "${!offsite_packages[@]}"; do
+  packages[$program]=${offsite_packages[$program]}
+done
 
 install_programs() {
   local program log

@@ -12,10 +12,13 @@ from types import FrameType
 from typing import Any, Optional
 
 from . import catalog
+from .argspec_offsite import OFFSITE_SPEC, offsite_if_any
 from .errors import CoraError, ProgramError, RestoreError, SettingsError
 from .keep_rules import Policy, PruneRequest
 from .names import printable
+from .offsite_which import project_offsite
 from .project_meant import project_meant
+from .restore_source import resolve_anywhere
 from .rotate import RotateSettings
 from .settings import (
     SCENARIOS,
@@ -116,7 +119,7 @@ def rotate_spec() -> Spec:
 def status_spec() -> Spec:
     """Options of the module C(status_info); limits have the names that they have in the engine."""
     limits: Spec = {item.name: {"type": "int" if item.name.endswith("_bytes") else "float"} for item in fields(Limits)}
-    return {**limits, "project": {"type": "path"}, **VAULT_SPEC}
+    return {**limits, "project": {"type": "path"}, "protect": {"type": "bool", "default": False}, **VAULT_SPEC}
 
 
 def restore_spec() -> Spec:
@@ -127,6 +130,7 @@ def restore_spec() -> Spec:
         "scenario": {"type": "str", "default": "plan", "choices": list(SCENARIOS)},
         "files": {"type": "list", "elements": "str", "default": []},
         "keep_setuid": {"type": "bool", "default": False},
+        "offsite": {"type": "dict", "options": OFFSITE_SPEC},
         **PROJECT_SPEC,
         **VAULT_SPEC,
         **SERVICES_SPEC,
@@ -265,11 +269,15 @@ def restore_request(params: Params, *, check: bool) -> RestoreRequest:
     :raises CoraError: when there is no such backup, or the options contradict each other
     """
     vault = vault_of(params)
-    backup_id = catalog.resolve_id(vault, params["id"], project_of(params))
+    backup_id, offsite = resolve_anywhere(
+        vault, params["id"], project_of(params), lambda: offsite_if_any(params["offsite"] or {})
+    )
     if params["project"] and not params["target"]:
-        _check_origin(vault, backup_id, params["project"])
+        origin = catalog.project_of(vault, backup_id) if offsite is None else project_offsite(offsite, backup_id)
+        _check_origin(backup_id, origin, params["project"])
     return RestoreRequest(
         vault=vault,
+        offsite=offsite,
         id_text=backup_id,
         project=params["target"],
         scenario=params["scenario"],
@@ -284,10 +292,9 @@ def restore_request(params: Params, *, check: bool) -> RestoreRequest:
     )
 
 
-def _check_origin(vault: str, backup_id: str, project: str) -> None:
+def _check_origin(backup_id: str, origin: Optional[str], project: str) -> None:
     # an id of another project beside a configured one: either may be the mistake, and a restore must not guess which
-    origin = catalog.project_of(vault, backup_id)
-    if origin.rstrip("/") != project.rstrip("/"):
+    if origin is not None and origin.rstrip("/") != project.rstrip("/"):
         raise SettingsError(
             f"Backup {backup_id} is of {printable(origin)}, not of {printable(project)}. "
             "Say where it shall be restored to: target."

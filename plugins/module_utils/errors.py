@@ -57,6 +57,55 @@ class ServiceError(RestoreError):
     """A service did not stop, did not start, or did not become healthy."""
 
 
+class OffsiteError(CoraError):
+    """The copy elsewhere could not be made, read or removed; what stands in the vault is not touched by that.
+
+    C(code) is what the service called it, where it was the service.
+    """
+
+    code = ""
+
+
+class OffsiteCredentialsError(OffsiteError):
+    """The service does not know the access key, or its secret is another."""
+
+
+class OffsitePermissionError(OffsiteError):
+    """The key is known, and may not do this."""
+
+
+class OffsiteMissingError(OffsiteError):
+    """There is no such bucket, or no such object in it."""
+
+
+class OffsiteRegionError(OffsiteError):
+    """The bucket is in another region, or at another address."""
+
+
+class OffsiteClockError(OffsiteError):
+    """The clock of this machine and that of the service are too far apart."""
+
+
+class OffsiteThrottledError(OffsiteError):
+    """The service asked to slow down, again and again."""
+
+
+class OffsiteQuotaError(OffsiteError):
+    """The bucket or the account may hold no more."""
+
+
+class OffsiteTlsError(OffsiteError):
+    """The service could not prove who it is."""
+
+
+class OffsiteNetworkError(OffsiteError):
+    """The service cannot be reached, or the connection broke."""
+
+
+class OffsiteUnsupportedError(OffsiteError):
+    """The service cannot do this."""
+
+
 class ProgramError(CoraError):
     """Another program failed.
 

@@ -20,14 +20,19 @@ def cores() -> int:
     return max(len(os.sched_getaffinity(0)), 1)
 
 
-def ordered_map(function: Callable[[T], R], items: Iterable[T], *, ahead: int = 0) -> Generator[R, None, None]:
+def ordered_map(
+    function: Callable[[T], R], items: Iterable[T], *, ahead: int = 0, workers: int = 0
+) -> Generator[R, None, None]:
     """C(map) in threads; memory stays bounded because items are taken only C(ahead) of the results.
 
     An exception of C(function) is raised where its result would have come.
+
+    :param workers: threads; 0 for one a core, more for work that waits for somebody else
     """
-    ahead = ahead or 2 * cores()
+    workers = workers or cores()
+    ahead = ahead or 2 * workers
     pending: deque[Future[R]] = deque()
-    pool = ThreadPoolExecutor(max_workers=cores())
+    pool = ThreadPoolExecutor(max_workers=workers)
     try:
         for item in items:
             pending.append(pool.submit(function, item))

@@ -72,6 +72,9 @@ class Pm2:
         :raises ServiceError: it is not online
         """
         self._call("restart", name, timeout_seconds=timeout_seconds)
+        self._see_it_online(name, timeout_seconds)
+
+    def _see_it_online(self, name: str, timeout_seconds: float) -> None:
         steady_since: float | None = None
         deadline = time.monotonic() + timeout_seconds
         while True:
@@ -87,6 +90,28 @@ class Pm2:
             else:
                 steady_since = None
             time.sleep(_POLL_SECONDS)
+
+    def knows(self, name: str) -> bool:
+        """Whether a process of this name is on its list; starts its daemon where it does not run.
+
+        :raises ProgramError: pm2 is missing or fails
+        """
+        return any(other == name for other, _state in self._list())
+
+    def start_new(self, name: str, ecosystem: str, *, timeout_seconds: float) -> None:
+        """Start a process that is not on its list yet, as the project's file describes it.
+
+        :raises ServiceError: the file does not name it, or it does not come online
+        """
+        directory = os.path.dirname(ecosystem)
+        self._call("start", ecosystem, "--only", name, timeout_seconds=timeout_seconds, cwd=directory)
+        if not self.knows(name):
+            raise ServiceError(f"{printable(ecosystem)} has no app of the name {printable(name)}.")
+        self._see_it_online(name, timeout_seconds)
+
+    def save(self) -> None:
+        """Have pm2 remember what runs, for C(pm2 resurrect) and for the start of the machine."""
+        self._call("save", "--force", timeout_seconds=_LIST_SECONDS)
 
     def _states(self, name: str) -> list[str]:
         known = self._list()
@@ -110,7 +135,7 @@ class Pm2:
                     continue
         raise ServiceError(f"`pm2 jlist` of {self._account.name} gave no list: run it by hand to see what is wrong.")
 
-    def _call(self, *arguments: str, timeout_seconds: float) -> str:
+    def _call(self, *arguments: str, timeout_seconds: float, cwd: str = "/") -> str:
         path = self._path()
         program = find_program("pm2", path)
         if program is None:
@@ -121,7 +146,7 @@ class Pm2:
             )
         env = {"PATH": path, "PM2_HOME": self._home, "NO_COLOR": "1"}
         argv = [program, "--silent", *arguments] if arguments[0] != "jlist" else [program, *arguments]
-        done = self._account.run(argv, env=env, timeout_seconds=timeout_seconds, outlived=True)
+        done = self._account.run(argv, env=env, cwd=cwd, timeout_seconds=timeout_seconds, outlived=True)
         return done.stdout.decode("utf-8", "replace")
 
     def _path(self) -> str:

@@ -31,6 +31,7 @@ _PACKAGES = {
     "pm2": "install it with `npm install -g pm2`",
     "node": "install the package nodejs",
     "sqlite3": "install the package sqlite3",
+    "rclone": "install the package rclone",
 }
 
 _STDERR_LIMIT = 2000

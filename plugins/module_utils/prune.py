@@ -137,14 +137,15 @@ class _Run:
             "kept": sum(one.keep for one in self._decisions),
             "freed_bytes": sum(one.size_bytes for one in going),
             "verified": self._verified,
-            "decisions": [_as_json(one) for one in self._decisions],
+            "decisions": [decision_document(one) for one in self._decisions],
             "recovered": recovered,
             "warnings": self._damaged + self._warnings,
             "duration_seconds": round(time.monotonic() - started, 3),
         }
 
 
-def _as_json(decision: Decision) -> dict[str, Any]:
+def decision_document(decision: Decision) -> dict[str, Any]:
+    """A decision in JSON types."""
     return {
         "id": decision.state_id,
         "kind": decision.kind,

@@ -37,7 +37,6 @@ class Remover:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
-        self._log_path = os.path.join(vault.control, LOG)
 
     def remove(self, decision: Decision) -> None:
         """Remove what was decided to go.
@@ -79,21 +78,32 @@ class Remover:
             durable.sync_directory(os.path.dirname(directory))
 
     def _log(self, event: str, decision: Decision) -> None:
-        now = datetime.now(timezone.utc)
-        line = {
-            "at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-            "event": event,
-            "id": decision.state_id,
-            "kind": decision.kind,
-            "project": decision.project,
-            "size_bytes": decision.size_bytes,
-            "reasons": decision.reasons,
-            **who_runs_this(),
-        }
-        try:
-            _append(self._log_path, json.dumps(line).encode("ascii") + b"\n")
-        except OSError as error:
-            durable.fail(error, "write", self._log_path)
+        write_log(self._vault, event, decision)
+
+
+def write_log(vault: Vault, event: str, decision: Decision, **more: str) -> None:
+    """Write down that something is being removed, or was.
+
+    :param more: what else is to stand there
+    :raises VaultError: when it cannot be written; then nothing may be removed
+    """
+    now = datetime.now(timezone.utc)
+    line = {
+        "at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "event": event,
+        "id": decision.state_id,
+        "kind": decision.kind,
+        "project": decision.project,
+        "size_bytes": decision.size_bytes,
+        "reasons": decision.reasons,
+        **more,
+        **who_runs_this(),
+    }
+    path = os.path.join(vault.control, LOG)
+    try:
+        _append(path, json.dumps(line).encode("ascii") + b"\n")
+    except OSError as error:
+        durable.fail(error, "write", path)
 
 
 def _append(path: str, line: bytes) -> None:

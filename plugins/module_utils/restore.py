@@ -12,7 +12,7 @@ from typing import Any
 
 from . import layout
 from .append_only import protected_among, set_again
-from .catalog import project_of, resolve_id
+from .catalog import project_of
 from .errors import CoraError, IntegrityError, NotFoundError, RestoreError, SettingsError
 from .extract import MetadataWriter
 from .find import where_else
@@ -23,12 +23,13 @@ from .restore_files import plan, restore_files, select, with_missing_parents
 from .restore_plan import PlanSummary, created_ns, has_same_content, plain_commands, plan_tree
 from .restore_record import IN_PLACE, ROLLED_BACK, STAGING, SWAP, new_record
 from .restore_recovery import recover_restores
+from .restore_source import bring_here, is_away, open_source, resolve_anywhere
 from .restore_tree import build_tree, check_target, excluded_paths, swap_in
 from .safe_tree import SafeTree
-from .saved_state import SavedState, open_state
+from .saved_state import SavedState
 from .services import ServiceControl
 from .settings import RestoreRequest
-from .source import Pick, Source
+from .source import Pick, single
 from .vault import Vault
 from .verify import check_sums
 
@@ -43,6 +44,7 @@ class _Planned:
     picks: list[Pick]
     changes: list[Change]
     summary: PlanSummary
+    bytes_fetched: int = 0
 
 
 def plan_restore(request: RestoreRequest) -> dict[str, Any]:
@@ -64,6 +66,7 @@ def run_restore(request: RestoreRequest) -> dict[str, Any]:
         document = plan_restore(request)
         return {**document, "changed": request.scenario != "plan" and _changes_something(document)}
     started = time.monotonic()
+    request, fetched = bring_here(request)
     vault = Vault(request.vault)
     with vault.lock(request.lock_wait_seconds, reading=True) if vault.exists() else _no_vault(request.vault):
         recovered = recover_restores(vault, _target(request)).sentences
@@ -73,6 +76,10 @@ def run_restore(request: RestoreRequest) -> dict[str, Any]:
             document.update(_restore(request, vault, planned))
         else:
             document.update({"changed": False, "restore_id": None, "saved_at": None, "services": []})
+    if fetched:
+        document["bytes_fetched"] = fetched["bytes_fetched"]
+        document["warnings"] += fetched["warnings"]
+        recovered = fetched["recovered"] + recovered
     document["recovered"] = recovered
     document["rolled_back"] = False
     document["duration_seconds"] = round(time.monotonic() - started, 3)
@@ -82,7 +89,20 @@ def run_restore(request: RestoreRequest) -> dict[str, Any]:
 def _target(request: RestoreRequest) -> str:
     if request.project:
         return os.path.normpath(request.project)
-    return os.path.normpath(project_of(request.vault, resolve_id(request.vault, request.id_text)))
+    backup_id = _resolve(request)
+    if is_away(request, backup_id):
+        return _project(request, open_source(request, backup_id))
+    return os.path.normpath(project_of(request.vault, backup_id))
+
+
+def _resolve(request: RestoreRequest) -> str:
+    return resolve_anywhere(request.vault, request.id_text, request.project, lambda: request.offsite)[0]
+
+
+def _project(request: RestoreRequest, state: SavedState) -> str:
+    if not request.project and not state.report["project"]:
+        raise IntegrityError(f"{layout.REPORT} of {state.state_id} is damaged, so say whose it is: --project DIR.")
+    return os.path.normpath(request.project or str(state.report["project"]))
 
 
 def _no_vault(path: str) -> Any:
@@ -102,13 +122,12 @@ def _is_identical(request: RestoreRequest, planned: _Planned) -> bool:
 
 
 def _plan(request: RestoreRequest) -> _Planned:
-    backup_id = resolve_id(request.vault, request.id_text, request.project)
-    state = open_state(Vault(request.vault), backup_id, by_name=request.scenario == "files")
+    backup_id = _resolve(request)
+    state = open_source(request, backup_id)
     report, source = state.report, state.source
-    if not request.project and not report["project"]:
-        raise IntegrityError(f"{layout.REPORT} of {backup_id} is damaged, so say whose it is: --project DIR.")
-    project = os.path.normpath(request.project or str(report["project"]))
-    _verify(request, source)
+    project = _project(request, state)
+    _verify(request, state)
+    bytes_fetched = 0
     picks: list[Pick] = []
     changes: list[Change] = []
     if request.scenario in ("plan", "full"):
@@ -118,9 +137,11 @@ def _plan(request: RestoreRequest) -> _Planned:
     else:
         picks = _select(request, backup_id, state, project)
         picks = with_missing_parents(source, project, picks)
+        if state.bring is not None and not request.check:
+            bytes_fetched = state.bring(picks)
         changes = plan(project, picks, created_ns(backup_id))
         summary = PlanSummary(changes)
-    return _Planned(backup_id, state, project, picks, changes, summary)
+    return _Planned(backup_id, state, project, picks, changes, summary, bytes_fetched)
 
 
 def _select(request: RestoreRequest, state_id: str, state: SavedState, project: str) -> list[Pick]:
@@ -140,16 +161,16 @@ def _inside(project: str, path: str) -> str:
     return os.path.relpath(path, project) if path.startswith(project + "/") else path
 
 
-def _verify(request: RestoreRequest, source: Source) -> None:
+def _verify(request: RestoreRequest, state: SavedState) -> None:
     """Nothing of a damaged backup is restored unless the intact files are asked for by name.
 
     Files by name need only the index to be right: each is checked by its own digest before it is put in place.
     """
-    source.check_indexes()
-    if request.scenario not in ("critical", "full"):
-        return
+    state.source.check_indexes()
+    if request.scenario not in ("critical", "full") or state.bring is not None:
+        return  # what is elsewhere is verified when it has been fetched
     progress = Progress(request.progress_file)
-    for layer in source.layers:
+    for layer in state.source.layers:
         damaged = check_sums(layer.directory, progress)
         if damaged:
             names = ", ".join(str(entry["artifact"]) for entry in damaged[:5])
@@ -165,17 +186,36 @@ def _plan_document(request: RestoreRequest, planned: _Planned) -> dict[str, Any]
     document.update(
         {
             "id": planned.backup_id,
-            "path": planned.state.directory,
+            "path": _place(request, planned),
             "project": planned.project,
             "scenario": request.scenario,
             "created_at": planned.state.report["created_at"],
-            "commands": plain_commands(planned.state.source, planned.project),
+            "commands": _commands(request, planned),
+            "bytes_fetched": planned.bytes_fetched,
             "diff": planned.summary.diff(),
             "warnings": _plan_warnings(request, planned),
             "critical": [printable(path) for path in planned.state.report["critical"]],
         }
     )
     return document
+
+
+def _place(request: RestoreRequest, planned: _Planned) -> str:
+    if planned.state.bring is not None and request.offsite is not None:
+        return request.offsite.place
+    return planned.state.directory
+
+
+def _commands(request: RestoreRequest, planned: _Planned) -> dict[str, list[str]]:
+    if planned.state.bring is None:
+        return plain_commands(planned.state.source, planned.project)
+    # what is in the cache is no archive that tar could read
+    later = single(Vault(request.vault).path_of(planned.backup_id))
+    first = f"cora offsite fetch {planned.backup_id}"
+    return {
+        scenario: [first, *(lines or [f"cora restore {planned.backup_id}  # then shows the commands"])]
+        for scenario, lines in plain_commands(later, planned.project).items()
+    }
 
 
 def _plan_warnings(request: RestoreRequest, planned: _Planned) -> list[str]:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Callable, Optional
 
 from . import layout
 from .errors import IntegrityError, NotFoundError
 from .names import printable
-from .source import Layer, Source, single
+from .source import Layer, Pick, Source, single
 from .vault import Vault
 
 
@@ -23,12 +24,14 @@ class SavedState:
     :param directory: where its own files are
     :param report: its REPORT.json
     :param source: what a restore of it reads
+    :param bring: where it is elsewhere, fetches what the source needs for these entries and returns how many bytes
     """
 
     state_id: str
     directory: str
     report: dict[str, Any]
     source: Source
+    bring: Optional[Callable[[Iterable[Pick]], int]] = None
 
     @property
     def is_checkpoint(self) -> bool:
@@ -70,7 +73,8 @@ def open_state(vault: Vault, state_id: str, *, by_name: bool = False) -> SavedSt
     directory = vault.find(state_id)
     if not os.path.isdir(directory):
         raise NotFoundError(f"There is no backup or checkpoint {printable(state_id)} in {printable(vault.root)}.")
-    report = _report(directory, by_name=by_name)
+    has_archive = os.path.exists(os.path.join(directory, layout.ARCHIVE))
+    report = report_for(directory, by_name=by_name, has_archive=has_archive)
     if report["kind"] == "full":
         return SavedState(state_id, directory, report, single(directory))
     base = vault.path_of(str(report["base"]))
@@ -83,11 +87,16 @@ def open_state(vault: Vault, state_id: str, *, by_name: bool = False) -> SavedSt
     return SavedState(state_id, directory, report, Source(layers, frozenset(_deleted(directory))))
 
 
-def _report(directory: str, *, by_name: bool) -> dict[str, Any]:
+def report_for(directory: str, *, by_name: bool, has_archive: bool) -> dict[str, Any]:
+    """The report of a backup to restore from.
+
+    :param by_name: only files by name are wanted, which an archive gives without one
+    :raises IntegrityError: when it is damaged, and needed
+    """
     try:
         return layout.read_report(directory, checked=True)
     except IntegrityError as error:
-        if by_name and os.path.exists(os.path.join(directory, layout.ARCHIVE)):
+        if by_name and has_archive:
             return _LOST_REPORT
         raise IntegrityError(
             f"{error} Its files can be restored by name (--file PATH, and --project DIR); or restore another backup "

@@ -48,14 +48,15 @@ class Account:
         env: Mapping[str, str] | None = None,
         check: bool = True,
         outlived: bool = False,
+        cwd: str = "/",
     ) -> Completed:
-        """Run a program as this account, in no directory that a restore could be about to move.
+        """Run a program as this account, if nothing else is said in no directory that a restore could be about to move.
 
         :raises ProgramError: as :func:`programs.run`
         """
         return run(
             argv,
-            cwd="/",
+            cwd=cwd,
             as_uid=self.uid,
             as_gid=self.gid,
             as_groups=self.groups,

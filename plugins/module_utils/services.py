@@ -158,7 +158,7 @@ def label(service: Service) -> str:
 def _is_running(service: Service) -> bool:
     if service.kind == "pm2":
         return _pm2(service).is_running(service.name or "")
-    return _unit_state(service) in _RUNNING_STATES
+    return unit_state(service) in _RUNNING_STATES
 
 
 def _stop_running(service: Service) -> None:
@@ -166,7 +166,7 @@ def _stop_running(service: Service) -> None:
         _pm2(service).stop(service.name or "", timeout_seconds=_STOP_SECONDS)
         return
     run(["systemctl", "stop", "--", service.name or ""], cwd="/", timeout_seconds=_STOP_SECONDS)
-    state = _unit_state(service)
+    state = unit_state(service)
     if state in _RUNNING_STATES:
         raise ServiceError(
             f"systemd says it is {state} after `systemctl stop`: a socket, path or timer unit may start it again; "
@@ -181,15 +181,18 @@ def _start(service: Service) -> None:
         _pm2(service).start(service.name or "", timeout_seconds=_START_SECONDS)
     else:
         # Something may have woken it up meanwhile: then it has old files open, and starting alone would change nothing.
-        verb = "restart" if _unit_state(service) in _RUNNING_STATES else "start"
+        verb = "restart" if unit_state(service) in _RUNNING_STATES else "start"
         run(["systemctl", verb, "--", service.name or ""], cwd="/", timeout_seconds=_START_SECONDS)
-        state = _unit_state(service)
+        state = unit_state(service)
         if state not in _RUNNING_STATES and not _is_oneshot(service):
             raise ServiceError(f"systemd says it is {state}: see `journalctl -u {printable(service.name or '')}`.")
 
 
-def _unit_state(service: Service) -> str:
-    """systemd's ActiveState."""
+def unit_state(service: Service) -> str:
+    """systemd's ActiveState.
+
+    :raises ServiceError: there is no such unit
+    """
     found = _unit_properties(service, "LoadState", "ActiveState")
     if found.get("LoadState") in ("not-found", "bad-setting", "error", "masked"):
         raise ServiceError(

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
 
 from .errors import ProjectError, SettingsError
+from .offsite_settings import OffsiteSettings
 
 #: 50 MB as Git hosts count it: GitHub warns above 50 MiB.
 MEBIBYTE = 1024 * 1024
@@ -115,6 +117,7 @@ class RestoreRequest:
     :param files: paths relative to the project (scenario C(files)); a directory brings all that is in it
     :param keep_setuid: keep set-user-id and set-group-id bits of files
     :param check: plan only, change nothing
+    :param offsite: where the backup is when the vault has not got it
     """
 
     vault: str
@@ -129,6 +132,7 @@ class RestoreRequest:
     check: bool = False
     lock_wait_seconds: float = 0.0
     progress_file: Optional[str] = None
+    offsite: Optional[OffsiteSettings] = None
 
     def __post_init__(self) -> None:
         if self.scenario not in SCENARIOS:
@@ -148,18 +152,34 @@ class RestoreRequest:
 def find_project(start: str) -> str:
     """The top of the Git work tree around C(start).
 
+    A checkout of this collection that lies in some other work tree is a tool in that project: the project is meant.
+
     :raises ProjectError: when there is none; backing up whatever directory one happens to stand in would be a guess
     """
-    directory = os.path.realpath(start)
+    around = _work_trees_around(os.path.realpath(start))
+    for directory in around:
+        return next(around, directory) if _is_this_collection(directory) else directory
+    raise ProjectError(f"There is no Git work tree around {start}: name the project (--project DIR, or cora_project).")
+
+
+def _work_trees_around(directory: str) -> Iterator[str]:
+    """Tops of Git work trees, from inside out."""
     while True:
         if os.path.lexists(os.path.join(directory, ".git")):
-            return directory
+            yield directory
         parent = os.path.dirname(directory)
         if parent == directory:
-            raise ProjectError(
-                f"There is no Git work tree around {start}: name the project (--project DIR, or cora_project)."
-            )
+            return
         directory = parent
+
+
+def _is_this_collection(directory: str) -> bool:
+    try:
+        with open(os.path.join(directory, "galaxy.yml"), encoding="utf-8") as stream:
+            lines = set(stream.read(4096).splitlines())
+    except (OSError, ValueError):
+        return False
+    return {"namespace: cora", "name: backup"} <= lines
 
 
 def default_vault() -> str:

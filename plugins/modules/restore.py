@@ -63,6 +63,46 @@ options:
     description: Keep set-user-id and set-group-id bits of restored files.
     type: bool
     default: false
+  offsite:
+    description:
+      - Where backups are that the vault has not got, for an O(id) that is none of its own.
+      - Needed only where something differs from what the environment file and the defaults say.
+      - With O(scenario=critical) or O(scenario=full) such a backup is fetched into the vault first. With
+        O(scenario=files) only its index and the parts of its archive that hold these files are read.
+    type: dict
+    suboptions:
+      env_file:
+        description: Path of the file that holds the keys and the place. Left out, C(/etc/cora/backup.env).
+        type: path
+      prefix:
+        description: What all keys begin with. Left out, V(prod).
+        type: str
+      addressing:
+        description: V(path) for C(https://host/bucket), V(virtual) for C(https://bucket.host), V(auto) by the service.
+        type: str
+        choices:
+          - auto
+          - path
+          - virtual
+      bytes_per_second:
+        description: At most so fast, all connections together. Left out or V(0), as fast as it goes.
+        type: int
+      ca_bundle:
+        description: File of certificates to trust instead of those of the system.
+        type: path
+      encrypt_to:
+        description: Public keys of C(age); not needed to restore.
+        type: list
+        elements: str
+      identity_file:
+        description: Path of the secret key of C(age), for a backup that is encrypted.
+        type: path
+      proxy:
+        description: URL of a proxy. Left out, what the environment says.
+        type: str
+      storage_class:
+        description: Storage class of new objects; not needed to restore.
+        type: str
 seealso:
   - module: cora.backup.restore_undo
   - module: cora.backup.checksum
@@ -133,6 +173,10 @@ commands:
   description: For each scenario the plain commands with which a person does the same.
   returned: success
   type: dict
+bytes_fetched:
+  description: How many bytes of a backup that is only offsite were fetched.
+  returned: success
+  type: int
 restore_id:
   description: Name of this restore, for M(cora.backup.restore_undo).
   returned: when something was restored

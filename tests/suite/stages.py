@@ -80,6 +80,7 @@ STAGES = (
     Stage("sanity", lambda _fast: run_sanity()),
     Stage("unit", pytest("tests/unit")),
     Stage("faults", pytest("tests/faults")),
+    Stage("offsite", pytest("tests/offsite"), in_fast=False),
     Stage("ansible-lint", tool("ansible-lint", "--offline", "--nocolor")),
     Stage("mypy", tool("mypy", f"{COLLECTION}/plugins", "tools/cora_cli", "tests")),
     Stage("ruff-check", tool("ruff", "check", "--no-cache", ".")),

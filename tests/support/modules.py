@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -22,7 +22,7 @@ def run_module(
     module = importlib.import_module(f"ansible_collections.cora.backup.plugins.modules.{name}")
     arguments = {**_plain(options), "_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": "/tmp"}
     capsys.readouterr()
-    with _arguments(arguments), patch("signal.signal"), pytest.raises(SystemExit):
+    with _arguments(arguments), _on_a_node(), patch("signal.signal"), pytest.raises(SystemExit):
         module.main()
     result: dict[str, Any] = json.loads(capsys.readouterr().out)
     return result
@@ -30,6 +30,15 @@ def run_module(
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
     return {key: value if isinstance(value, (bool, int, list, dict)) else str(value) for key, value in options.items()}
+
+
+def _on_a_node() -> AbstractContextManager[Any]:
+    """Ansible's own code believes to be the controller where a test before imported some of that."""
+    try:
+        from ansible.module_utils import _internal
+    except ImportError:  # before ansible-core 2.19
+        return nullcontext()
+    return patch.object(_internal, "is_controller", False)
 
 
 def _arguments(arguments: dict[str, Any]) -> AbstractContextManager[Any]:

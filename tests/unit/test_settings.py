@@ -122,6 +122,18 @@ def test_project_is_the_git_top_around_the_directory(tmp_path: Path) -> None:
     assert find_project(str(tmp_path / "repo" / "a" / "b")) == os.path.join(expected, "a")
 
 
+def test_a_checkout_of_cora_in_a_project_is_not_the_project(tmp_path: Path) -> None:
+    checkout = tmp_path / "tools" / "cora"
+    (checkout / ".git").mkdir(parents=True)
+    (checkout / "galaxy.yml").write_text("---\nnamespace: cora\nname: backup\n")
+    (checkout / "docs").mkdir()
+    assert find_project(str(checkout / "docs")) == os.path.realpath(checkout)
+    (tmp_path / ".git").mkdir()
+    assert find_project(str(checkout / "docs")) == os.path.realpath(tmp_path)
+    (checkout / "galaxy.yml").write_text("---\nnamespace: other\nname: backup\n")
+    assert find_project(str(checkout / "docs")) == os.path.realpath(checkout)
+
+
 def test_no_project_is_guessed() -> None:
     with pytest.raises(ProjectError, match="--project"):
         find_project("/proc")

@@ -42,6 +42,15 @@ _GROUPS = {
             "cora backup verify latest",
         ),
     ),
+    "offsite": (
+        "copies of the backups in Spaces or another S3 service",
+        (
+            "cora offsite setup                         # is the bucket fit, and what does it protect?",
+            "cora offsite sync                          # send every backup that is not there yet",
+            "cora offsite list",
+            "cora offsite verify latest --deep",
+        ),
+    ),
 }
 
 

@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .context import Context
+
+if TYPE_CHECKING:
+    from ansible_collections.cora.backup.plugins.module_utils.offsite_settings import OffsiteSettings
 
 
 def resolve(context: Context, text: str) -> str:
@@ -16,6 +21,17 @@ def resolve(context: Context, text: str) -> str:
     from ansible_collections.cora.backup.plugins.module_utils.catalog import LATEST, NEWEST, resolve_id
 
     return resolve_id(context.vault, text, project_at_hand(context) if text in (LATEST, NEWEST) else None)
+
+
+def resolve_anywhere(context: Context, text: str) -> tuple[str, OffsiteSettings | None]:
+    """The same, and where the backup is when it is only offsite."""
+    from ansible_collections.cora.backup.plugins.module_utils import restore_source
+    from ansible_collections.cora.backup.plugins.module_utils.catalog import LATEST, NEWEST
+
+    from .offsite import offsite_if_any
+
+    project = project_at_hand(context) if text in (LATEST, NEWEST) else None
+    return restore_source.resolve_anywhere(context.vault, text, project, lambda: offsite_if_any(context))
 
 
 def project_at_hand(context: Context) -> str | None:

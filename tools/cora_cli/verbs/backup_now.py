@@ -8,9 +8,6 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from ansible_collections.cora.backup.plugins.module_utils.errors import ProjectError
-from ansible_collections.cora.backup.plugins.module_utils.settings import find_project
-
 from .. import ROOT
 from ..context import Context
 from ..errors import DONE, INCOMPLETE
@@ -34,7 +31,8 @@ def run(context: Context, options: Namespace) -> int:
 
     project, vault = context.project, context.vault
     context.output.note(f"Backing up {project} to {vault}")
-    _hint_at_project_around(context, project)
+    if context.set_project is None and _stands_in_checkout(context) and project != str(ROOT):
+        context.output.note(f"(the project around this checkout; the checkout itself: --project {ROOT})")
     variables: dict[str, Value] = {"cora_project": project, "cora_vault": vault}
     if options.paranoid:
         variables["cora_paranoid"] = True
@@ -45,14 +43,8 @@ def run(context: Context, options: Namespace) -> int:
     return INCOMPLETE if result["incomplete"] else DONE
 
 
-def _hint_at_project_around(context: Context, project: str) -> None:
-    if os.path.realpath(project) != str(ROOT) or context.named_project:
-        return
-    try:
-        around = find_project(str(ROOT.parent))
-    except ProjectError:
-        return
-    context.output.note(f"That is the checkout of cora.backup itself. For the project around it: --project {around}")
+def _stands_in_checkout(context: Context) -> bool:
+    return f"{os.path.realpath(context.working_directory)}/".startswith(f"{ROOT}/")
 
 
 VERBS = (

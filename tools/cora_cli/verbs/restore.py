@@ -17,7 +17,7 @@ from ..errors import DONE, FAILED
 from ..playbook import run_playbook
 from ..registry import Verb
 from ..variables import Value
-from ..which_backup import resolve
+from ..which_backup import resolve_anywhere
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -49,16 +49,21 @@ def run(context: Context, options: Namespace) -> int:
     from ansible_collections.cora.backup.plugins.module_utils.summary import restore_summary
 
     scenario = _scenario(options)
+    backup_id, offsite = resolve_anywhere(context, options.id)
     request = RestoreRequest(
         vault=context.vault,
-        id_text=resolve(context, options.id),
+        offsite=offsite,
+        id_text=backup_id,
         project=context.named_project,
         scenario=scenario,
         files=tuple(options.files),
         check=True,
     )
     plan = plan_restore(request)
-    _hint_at_newer(context, options.id, plan)
+    if offsite is None:
+        _hint_at_newer(context, options.id, plan)
+    else:
+        context.output.note(f"{backup_id} is not in {context.vault}: it is taken from {offsite.place}")
     if scenario == "plan" or options.check:
         context.output.document({"changed": False, **plan})
         context.output.say(restore_summary(plan, check=True))
