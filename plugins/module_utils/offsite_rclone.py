@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -23,7 +24,7 @@ from .errors import CoraError, IntegrityError, NotFoundError, OffsiteError, Offs
 from .names import printable, to_bytes
 from .offsite_items import Bundle, Item, plain_bundle
 from .offsite_layout import ENCRYPTED, date_of, escape_path, is_date
-from .offsite_notes import directory_of, lock, read_note, write_last_run, write_note
+from .offsite_notes import COMPLETE, directory_of, lock, read_note, write_last_run, write_note
 from .offsite_publish import check_sealable, databases_twice, publish_fetched
 from .progress import Progress
 from .rclone_command import Rclone
@@ -59,11 +60,19 @@ def sync(
 
     :param deep: compare by reading everything back, even where the service has hashes
     :param check: say what would be sent
-    :returns: JSON types; C(failed) names the backups that were not sent, and why
+    :returns: JSON types; C(failures) names the backups that were not sent, and why
     :raises CoraError: when nothing could be tried at all
     """
     vault = Vault(vault_path)
-    result: dict[str, Any] = {"changed": False, "uploaded": [], "failed": [], "bytes_sent": 0, "warnings": []}
+    began = time.monotonic()
+    result: dict[str, Any] = {
+        "remote": rclone.place(),
+        "changed": False,
+        "uploaded": [],
+        "failures": [],
+        "bytes_sent": 0,
+        "warnings": [],
+    }
     with lock(vault):
         try:
             missing = [one for one in ids or vault.ids() if not is_complete(rclone, one)]
@@ -71,11 +80,12 @@ def sync(
                 _sync_one(rclone, vault, backup_id, result, deep=deep, check=check)
         except CoraError as error:
             if not check:
-                _note_run(vault, rclone, [{"id": "", "error": str(error)}])
+                _note_run(vault, rclone, [_failure("", error)])
             raise
         if not check:
-            _note_run(vault, rclone, result["failed"])
+            _note_run(vault, rclone, result["failures"])
     result["changed"] = bool(result["uploaded"])
+    result["seconds"] = round(time.monotonic() - began, 3)
     return result
 
 
@@ -84,7 +94,7 @@ def _sync_one(rclone: Rclone, vault: Vault, backup_id: str, result: dict[str, An
         sent = 0 if check else upload(rclone, vault, backup_id, deep=deep)
     except (IntegrityError, NotFoundError) as error:
         # something is wrong with this one: damaged here, or pruned meanwhile; the next may be well
-        result["failed"].append({"id": backup_id, "error": str(error)})
+        result["failures"].append(_failure(backup_id, error))
         return
     result["uploaded"].append(backup_id)
     result["bytes_sent"] += sent
@@ -107,6 +117,7 @@ def upload(rclone: Rclone, vault: Vault, backup_id: str, *, deep: bool = False) 
         sent += _copy(rclone, marker, there)
         _check_marker(rclone, bundle, backup_id)
     note = {"id": backup_id, "changed": True, "bytes_sent": sent, "bytes_copied": 0, "remote": rclone.place()}
+    note["result"] = COMPLETE
     write_note(vault, backup_id, {**(read_note(vault, backup_id) or {}), **note, "uploaded_at": _now()})
     return sent
 
@@ -183,8 +194,12 @@ def _check_marker(rclone: Rclone, bundle: Bundle, backup_id: str) -> None:
         raise OffsiteError(f"{layout.SUMS} of {backup_id} did not arrive as it was sent: {printable(rclone.place())}.")
 
 
-def _note_run(vault: Vault, rclone: Rclone, failed: list[dict[str, str]]) -> None:
-    write_last_run(vault, {"at": _now(), "ok": not failed, "failed": failed, "remote": rclone.place()})
+def _failure(backup_id: str, error: CoraError) -> dict[str, str]:
+    return {"id": backup_id, "error": type(error).__name__, "message": printable(str(error))}
+
+
+def _note_run(vault: Vault, rclone: Rclone, failures: list[dict[str, str]]) -> None:
+    write_last_run(vault, {"at": _now(), "ok": not failures, "failures": failures, "remote": rclone.place()})
 
 
 def _now() -> str:

@@ -64,12 +64,20 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+remote:
+  description: Where the backups went.
+  returned: success
+  type: str
+seconds:
+  description: How long it took.
+  returned: success
+  type: float
 uploaded:
   description: Ids that were sent.
   returned: success
   type: list
   elements: str
-failed:
+failures:
   description: Backups that could not be sent, and why.
   returned: always
   type: list
@@ -85,13 +93,12 @@ summary:
   elements: str
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cora.backup.plugins.module_utils import argspec
 from ansible_collections.cora.backup.plugins.module_utils.argspec_rclone import RCLONE_SPEC, rclone_of
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.offsite_rclone import sync
+from ansible_collections.cora.backup.plugins.module_utils.offsite_summary import sync_summary
 
 
 def main() -> None:
@@ -117,15 +124,10 @@ def main() -> None:
         )
     except CoraError as error:
         module.fail_json(**argspec.failure(error))
-    if result["failed"]:
-        argspec.fail(module, result, _summary(result), "OffsiteError")
-    argspec.finish(module, result, _summary(result))
-
-
-def _summary(result: dict[str, Any]) -> list[str]:
-    lines = [f"Copied elsewhere: {backup_id}" for backup_id in result["uploaded"]]
-    lines += [f"NOT copied: {one['id']}: {one['error']}" for one in result["failed"]]
-    return lines or ["Every backup is there already."]
+    summary = sync_summary(result, check=module.check_mode)
+    if result["failures"]:
+        argspec.fail(module, result, summary, result["failures"][0]["error"])
+    argspec.finish(module, result, summary)
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def test_a_killed_upload_goes_on_with_the_same_ciphertext(
 ) -> None:
     made = backup(make_large_project(tmp_path / "large", size_bytes=40 * MIB), vault)
     with ChaosProxy(port_of(sealed_letters), bytes_per_second=20 * MIB) as proxy:
-        options = {"encrypt_to": sealed_letters.encrypt_to, "connections": 1}
+        options: dict[str, Any] = {"encrypt_to": sealed_letters.encrypt_to, "connections": 1}
         process = start_sync(through(sealed_letters, proxy.port), vault, tmp_path / "backup.env", **options)
         proxy.wait_for(28 * MIB)
         process.kill()

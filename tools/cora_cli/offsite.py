@@ -31,6 +31,17 @@ def offsite_if_any(context: Context) -> OffsiteSettings | None:
     return argspec_offsite.offsite_if_any(_params(context))
 
 
+def transport(context: Context) -> str:
+    """C(s3) or C(rclone).
+
+    :raises UsageError: when it is neither
+    """
+    name = _setting(context, "cora_offsite_transport") or "s3"
+    if name not in ("s3", "rclone"):
+        raise UsageError(f"cora_offsite_transport is s3 or rclone, not {name!r}.")
+    return str(name)
+
+
 def _params(context: Context) -> dict[str, Any]:
     from ansible_collections.cora.backup.plugins.module_utils.argspec_offsite import OFFSITE_SPEC
 
