@@ -40,6 +40,13 @@ options:
   large_file_bytes:
     description: Files over this size are listed in C(LARGE_FILES.txt). Left out, 50 MiB.
     type: int
+  paranoid:
+    description:
+      - Read every file for a full backup, and take nothing over from an earlier one.
+      - Otherwise files whose size, times and inode did not change are taken over from the newest backup, compressed as
+        they are, after their SHA-256 was compared.
+      - Left out, V(false).
+    type: bool
   seal:
     description:
       - V(required) fails where the backup cannot be made immutable.

@@ -1,12 +1,13 @@
 # Copyright: (c) 2026, cora.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Append-only files in the way of a restore: the flag is lifted for the rename, and set on what takes their place."""
+"""Append-only files in the way of a restore or a rotation: the flag is lifted for the moment, and set again."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import Optional
 
 from .errors import SealError
 from .inode_flags import APPEND_ONLY, change_flags, get_flags
@@ -52,20 +53,33 @@ def protected_among(project: str, paths: Iterable[str]) -> list[str]:
     if not os.path.isdir(project):
         return []
     with SafeTree(project) as tree:
-        return [path for path in paths if _is_protected(tree, path)]
+        return [path for path in paths if is_protected(tree, path)]
 
 
-def _is_protected(tree: SafeTree, path: str) -> bool:
+def protection_of(project: str, paths: Iterable[str]) -> dict[str, Optional[bool]]:
+    """Whether each of these files of a project is append-only; None where it is gone, or this user may not look."""
+    if not os.path.isdir(project):
+        return {}
+    with SafeTree(project) as tree:
+        return {path: _flag_of(tree, path) for path in paths}
+
+
+def _flag_of(tree: SafeTree, path: str) -> Optional[bool]:
     fd = _open(tree, path)
     if fd is None:
-        return False
+        return None
     try:
         return bool((get_flags(fd) or 0) & APPEND_ONLY)
     finally:
         os.close(fd)
 
 
-def _open(tree: SafeTree, path: str) -> int | None:
+def is_protected(tree: SafeTree, path: str) -> bool:
+    """Whether a file is append-only."""
+    return bool(_flag_of(tree, path))
+
+
+def _open(tree: SafeTree, path: str) -> Optional[int]:
     try:
         directory_fd, name = tree.parent(path)
         return os.open(name, _OPEN, dir_fd=directory_fd)

@@ -18,7 +18,7 @@ from typing import Callable, NamedTuple, Optional, Union
 from . import layout
 from .errors import IntegrityError
 from .gzip_frames import decompress
-from .index import Entry, Frame, read_index
+from .index import Entry, Frame, read_index_lines
 from .names import printable
 from .parallel import ordered_map
 from .tar_format import BLOCK_BYTES, END_OF_ARCHIVE, FILE, Member, decode_member, padding
@@ -35,10 +35,14 @@ Pieces = Iterable[tuple[int, Buffer]]
 
 @dataclass
 class Group:
-    """Frames that belong together, and the entries in them: one frame of many entries, or many frames of one."""
+    """Frames that belong together, and the entries in them: one frame of many entries, or many frames of one.
+
+    :param lines: the lines of the entries as they stand in the index
+    """
 
     frames: list[Frame] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
     @property
     def is_streamed(self) -> bool:
@@ -89,9 +93,10 @@ class ArchiveReader:
         """
         group = Group()
         offset = number = 0
-        for line in read_index(self._index_path):
+        for line, text in read_index_lines(self._index_path):
             if isinstance(line, Entry):
                 group.entries.append(line)
+                group.lines.append(text)
                 continue
             if group.entries:
                 yield group
@@ -110,14 +115,24 @@ class ArchiveReader:
 
         :raises IntegrityError: when it is not what the index says
         """
+        return decompress(self.packed_frame(frame), frame.size_bytes)
+
+    def packed_frame(self, frame: Frame) -> bytes:
+        """A frame as it stands in the archive, compressed.
+
+        :raises IntegrityError: when it is not what the index says, or cannot be read
+        """
         if not 0 < frame.length_bytes <= self._size_bytes or frame.size_bytes > LARGEST_FRAME_BYTES:
             raise IntegrityError(f"{layout.INDEX} names a frame of the archive that cannot be.")
-        data = os.pread(self._fd, frame.length_bytes, frame.offset)
+        try:
+            data = os.pread(self._fd, frame.length_bytes, frame.offset)
+        except OSError as error:
+            raise IntegrityError(f"{printable(self.path)} cannot be read: {error.strerror}.") from error
         if hashlib.sha256(data).hexdigest() != frame.sha256:
             raise IntegrityError(
                 f"Bytes {frame.offset} to {frame.offset + frame.length_bytes} of the archive are damaged."
             )
-        return decompress(data, frame.size_bytes)
+        return data
 
     def open_group(self, group: Group, wanted: Callable[[Entry], bool] = lambda entry: True) -> Iterator[Opened]:
         """The wanted entries of a group; each is to be read before the next one is asked for.

@@ -8,22 +8,24 @@ in order and sums them up. All of these release the GIL for most of their time. 
 
 - small entries share a frame of about 1 MiB;
 - a file of up to 16 MiB stands in memory and gets frames of 4 MiB of its own;
-- a larger one is streamed in frames of 4 MiB, and can be taken back when it changed while it was read.
+- a larger one is streamed in frames of 4 MiB, and can be taken back when it changed while it was read;
+- frames of an earlier archive, in which nothing changed, are taken over as they are (reuse.py decides which).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import chain
 from typing import Callable, NamedTuple, Union
 
+from .archive_reader import ArchiveReader, Group
 from .durable import VaultFile
 from .gzip_frames import compress
-from .index import Entry, Frame, IndexWriter, encode_entry
+from .index import Entry, Frame, IndexWriter, encode_entry, renumbered
 from .parallel import cores
 from .source_files import StreamedFile
 from .tar_format import END_OF_ARCHIVE, FILE, Member, encode_member, padding
@@ -31,7 +33,13 @@ from .tar_format import END_OF_ARCHIVE, FILE, Member, encode_member, padding
 SHARED_FRAME_BYTES = 1024 * 1024
 OWN_FRAME_BYTES = 4 * 1024 * 1024
 IN_MEMORY_BYTES = 16 * 1024 * 1024
+#: What stands for the header of an entry, and its padding, when frames are filled.
+ENTRY_OVERHEAD_BYTES = 1536
 _PENDING_BYTES = 64 * 1024 * 1024
+
+
+#: A frame: its compressed bytes, its size uncompressed, the SHA-256 of the compressed bytes.
+Packed = tuple[bytes, int, str]
 
 
 class Item(NamedTuple):
@@ -51,8 +59,9 @@ class Item(NamedTuple):
 class _Built:
     """Frames ready to be written, and the index lines of the entries in them."""
 
-    frames: list[tuple[bytes, int, str]]
-    lines: list[str]
+    frames: list[Packed]
+    lines: str
+    entries: int
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ class ArchiveTotals:
     sha256: str
 
 
-def _pack(data: bytes) -> tuple[bytes, int, str]:
+def _pack(data: bytes) -> Packed:
     frame = compress(data)
     return frame, len(data), hashlib.sha256(frame).hexdigest()
 
@@ -83,18 +92,27 @@ def _build_shared(number: int, items: list[Item]) -> _Built:
         fill = padding(len(item.data))
         parts += (header, item.data, fill)
         at += len(header) + len(item.data) + len(fill)
-    return _Built([_pack(b"".join(parts))], lines)
+    return _Built([_pack(b"".join(parts))], "".join(lines), len(lines))
 
 
 def _build_own(number: int, item: Item) -> _Built:
     data = encode_member(item.member) + item.data + padding(len(item.data))
     frames = [_pack(data[at : at + OWN_FRAME_BYTES]) for at in range(0, len(data), OWN_FRAME_BYTES)]
     digest = hashlib.sha256(item.data).hexdigest()
-    return _Built(frames, [encode_entry(item.entry._replace(frame=number, frames=len(frames), sha256=digest))])
+    return _Built(frames, encode_entry(item.entry._replace(frame=number, frames=len(frames), sha256=digest)), 1)
 
 
 def _build_part(data: bytes) -> _Built:
-    return _Built([_pack(data)], [])
+    return _Built([_pack(data)], "", 0)
+
+
+def _read_packed(reader: ArchiveReader, frames: Sequence[Frame]) -> list[Packed]:
+    return [(reader.packed_frame(frame), frame.size_bytes, frame.sha256) for frame in frames]
+
+
+def _lines_of(group: Group, number: int) -> str:
+    """Index lines of a group that is taken over, the first of its frames now being C(number)."""
+    return renumbered("\n".join(group.lines) + "\n", group.frames[0].number, number)
 
 
 def _cut(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -132,6 +150,7 @@ class ArchiveWriter:
         )
         self._batch: list[Item] = []
         self._batch_bytes = 0
+        self._growing = False
         self._pool = ThreadPoolExecutor(max_workers=cores(), thread_name_prefix="frame")
         # beside the reading: with both in one thread, that thread is what everybody waits for (6.5 s became 5.5)
         self._writing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write")
@@ -157,9 +176,59 @@ class ArchiveWriter:
             self._submit(frames, size, lambda number: _build_own(number, item))
             return
         self._batch.append(item)
-        self._batch_bytes += len(item.data) + 1536
-        if self._batch_bytes >= SHARED_FRAME_BYTES:
+        self._batch_bytes += len(item.data) + ENTRY_OVERHEAD_BYTES
+        if self._batch_bytes >= SHARED_FRAME_BYTES and not self._growing:
             self._flush_batch()
+        elif self._batch_bytes >= 2 * SHARED_FRAME_BYTES:
+            self._flush_half()
+
+    @property
+    def open_bytes(self) -> int:
+        """What waits for its frame to be filled."""
+        return self._batch_bytes
+
+    def let_grow(self, growing: bool) -> None:
+        """Let the frame that is being filled grow to 2 MiB, where it is then cut in half.
+
+        What a changed frame held goes into one frame again, and leaves no small rest behind each time.
+        """
+        self._growing = growing
+        if not growing and self._batch_bytes >= SHARED_FRAME_BYTES:
+            self._flush_batch()
+
+    def fetch(self, reader: ArchiveReader, group: Group) -> Future[list[Packed]]:
+        """Read the frames of an earlier archive and compare their digests, beside the caller."""
+        return self._pool.submit(_read_packed, reader, group.frames)
+
+    def add_fetched(self, group: Group, packed: list[Packed]) -> None:
+        """Take over frames as they are, and the index lines of what is in them."""
+        self._flush_batch()
+        size_bytes = sum(len(data) for data, _size, _digest in packed)
+        self._submit(
+            len(packed), size_bytes, lambda number: _Built(packed, _lines_of(group, number), len(group.entries))
+        )
+
+    def add_copied(self, group: Group, reader: ArchiveReader) -> None:
+        """Take over the frames of a large file one after the other.
+
+        :raises IntegrityError: when one of them is damaged; the archive is then as it was before
+        """
+        self._flush_batch()
+        self._drain()
+        mark = (self._offset, self._digest.copy(), self._next_number)
+        frames: list[Frame] = []
+        copied = False
+        try:
+            for frame in group.frames:
+                self._submit_frame(frame, reader, frames)
+            self._collect(frames)
+            copied = True
+        finally:
+            if not copied:
+                self._take_back(*mark)
+        for frame in frames:
+            self._index.add_frame(frame)
+        self._index.add_entry_text(_lines_of(group, mark[2]), len(group.entries))
 
     def add_stream(self, item: Item, source: StreamedFile, *, keep_unstable: bool) -> bool:
         """Add a large file piece by piece.
@@ -182,7 +251,7 @@ class ArchiveWriter:
         for frame in frames:
             self._index.add_frame(frame)
         entry = item.entry._replace(frame=mark[2], frames=len(frames), sha256=source.sha256())
-        self._index.add_entry_lines([encode_entry(entry)])
+        self._index.add_entry_text(encode_entry(entry), 1)
         return True
 
     def finish(self) -> ArchiveTotals:
@@ -206,14 +275,24 @@ class ArchiveWriter:
         frames: list[Frame] = []
         for part in _cut(chain((header,), chunks, (padding(size_bytes),))):
             self._submit_part(part, frames)
-        while self._pending:
-            frames += self._await_next()
+        self._collect(frames)
         return frames
 
     def _submit_part(self, data: bytes, frames: list[Frame]) -> None:
-        while self._is_full(len(data)):
-            frames += self._await_next()
+        self._make_room(len(data), frames)
         self._enqueue(1, len(data), lambda number: _build_part(data), self._write)
+
+    def _submit_frame(self, frame: Frame, reader: ArchiveReader, frames: list[Frame]) -> None:
+        self._make_room(frame.length_bytes, frames)
+        self._enqueue(1, frame.length_bytes, lambda number: _Built(_read_packed(reader, [frame]), "", 0), self._write)
+
+    def _make_room(self, size_bytes: int, frames: list[Frame]) -> None:
+        while self._is_full(size_bytes):
+            frames += self._await_next()
+
+    def _collect(self, frames: list[Frame]) -> None:
+        while self._pending:
+            frames += self._await_next()
 
     def _flush_batch(self) -> None:
         if self._batch:
@@ -221,6 +300,16 @@ class ArchiveWriter:
             self._batch = []
             self._submit(1, self._batch_bytes, lambda number: _build_shared(number, items))
             self._batch_bytes = 0
+
+    def _flush_half(self) -> None:
+        taken = size_bytes = 0
+        while size_bytes < SHARED_FRAME_BYTES:
+            size_bytes += len(self._batch[taken].data) + ENTRY_OVERHEAD_BYTES
+            taken += 1
+        rest, rest_bytes = self._batch[taken:], self._batch_bytes - size_bytes
+        self._batch, self._batch_bytes = self._batch[:taken], size_bytes
+        self._flush_batch()
+        self._batch, self._batch_bytes = rest, rest_bytes
 
     def _submit(self, frames: int, size_bytes: int, build: Callable[[int], _Built]) -> None:
         while self._is_full(size_bytes):
@@ -256,7 +345,7 @@ class ArchiveWriter:
         frames = self._write(built)
         for frame in frames:
             self._index.add_frame(frame)
-        self._index.add_entry_lines(built.result().lines)
+        self._index.add_entry_text(built.result().lines, built.result().entries)
         return frames
 
     def _write(self, built: Future[_Built]) -> list[Frame]:

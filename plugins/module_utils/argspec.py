@@ -74,6 +74,7 @@ def snapshot_spec() -> Spec:
         "logs": _PATTERNS,
         "log_cap_bytes": {"type": "int"},
         "large_file_bytes": {"type": "int"},
+        "paranoid": {"type": "bool"},
         "seal": {"type": "str", "choices": ["required", "best_effort"]},
         **PROJECT_SPEC,
         **VAULT_SPEC,
@@ -118,7 +119,7 @@ def rotate_spec() -> Spec:
 def status_spec() -> Spec:
     """Options of the module C(status_info); limits have the names that they have in the engine."""
     limits: Spec = {item.name: {"type": "int" if item.name.endswith("_bytes") else "float"} for item in fields(Limits)}
-    return {**limits, "project": {"type": "path"}, **VAULT_SPEC}
+    return {**limits, "project": {"type": "path"}, "protect": {"type": "bool", "default": False}, **VAULT_SPEC}
 
 
 def restore_spec() -> Spec:
@@ -195,7 +196,7 @@ def snapshot_settings(params: Params) -> BackupSettings:
         seal=params["seal"] or default_seal(),
         lock_wait_seconds=params["lock_wait_seconds"],
         progress_file=params["progress_file"],
-        **_given(params, *_PATTERN_NAMES, "log_cap_bytes", "large_file_bytes", *_BUDGET_NAMES),
+        **_given(params, *_PATTERN_NAMES, "log_cap_bytes", "large_file_bytes", "paranoid", *_BUDGET_NAMES),
     )
 
 

@@ -14,17 +14,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Optional
 
 from . import durable, layout
-from .archive_writer import ArchiveTotals
+from .archive_writer import ArchiveTotals, ArchiveWriter
 from .describe import large_files_text, manifest, report
+from .earlier_backup import EarlierBackup, open_earlier
 from .errors import ProgramError, ProjectError, SealError, SettingsError
 from .git_repo import GitRepo
 from .names import printable
 from .patterns import PathFilter
 from .progress import Progress
-from .project_archiver import Taken, write_archive
+from .project_archiver import ProjectArchiver, Taken, write_archive
+from .reuse import FrameReuse
+from .reuse_rules import ReuseRules
 from .safe_tree import allow_many_open_files
 from .scan import ScanNotes, walk
 from .settings import SEAL_REQUIRED, BackupSettings
@@ -166,7 +170,7 @@ def _write(
     progress: Progress,
 ) -> _Written:
     started = time.monotonic()
-    taken, totals = _write_archive(settings, staged, progress)
+    taken, totals = _write_archive(settings, vault, staged, progress)
     if repository is not None:
         _write_bundle(repository, vault, staged, taken)
     tracked = repository.tracked_paths([path for _size, _digest, path in taken.large_files]) if repository else None
@@ -177,15 +181,49 @@ def _write(
     taken.warnings += git_warnings
     document = report(settings, backup_id, taken, totals, unsealable, duration_seconds=time.monotonic() - started)
     layout.write_json(os.path.join(staged, layout.REPORT), document)
-    layout.write_sums(staged, {layout.ARCHIVE: totals.sha256})
+    layout.write_sums(staged, {**taken.plain_sums, layout.ARCHIVE: totals.sha256})
     durable.sync_files(staged)
     return _Written(taken, totals, document)
 
 
-def _write_archive(settings: BackupSettings, staged: str, progress: Progress) -> tuple[Taken, ArchiveTotals]:
-    files_total, bytes_total = _count(settings) if progress.wanted else (None, None)
+def _write_archive(
+    settings: BackupSettings, vault: Vault, staged: str, progress: Progress
+) -> tuple[Taken, ArchiveTotals]:
+    earlier, damaged = (None, []) if settings.paranoid else open_earlier(vault, settings.project)
+    _start_progress(settings, earlier, progress)
+    if earlier is None:
+        taken, totals = write_archive(settings, staged, layout.ARCHIVE, progress)
+    else:
+        with earlier.reader:
+            taken, totals = write_archive(
+                settings, staged, layout.ARCHIVE, progress, partial(_reuse, settings, earlier)
+            )
+    taken.warnings += [
+        f"The backup {backup_id} is damaged, and nothing of it was taken over. Look at it: cora verify {backup_id}."
+        for backup_id in damaged
+    ]
+    return taken, totals
+
+
+def _reuse(settings: BackupSettings, earlier: EarlierBackup, archiver: ProjectArchiver, writer: ArchiveWriter) -> Taken:
+    taken = FrameReuse(earlier, archiver, writer, ReuseRules(settings, earlier, archiver.taken.owners)).run()
+    places = taken.reused.damaged
+    if places:
+        taken.warnings.append(
+            f"The backup {earlier.backup_id} is damaged ({printable(places[0])} {len(places)} such in all): what stood "
+            f"there was read from the project again. Look at it: cora verify {earlier.backup_id}."
+        )
+    return taken
+
+
+def _start_progress(settings: BackupSettings, earlier: Optional[EarlierBackup], progress: Progress) -> None:
+    files_total = bytes_total = None
+    if earlier is not None:
+        # what will have changed since is not worth a walk of its own
+        files_total, bytes_total = sum(earlier.report["entries"].values()), earlier.report["size_bytes"]
+    elif progress.wanted:
+        files_total, bytes_total = _count(settings)
     progress.start("archive", files_total=files_total, bytes_total=bytes_total)
-    return write_archive(settings, staged, layout.ARCHIVE, progress)
 
 
 def _count(settings: BackupSettings) -> tuple[int, int]:
@@ -235,4 +273,5 @@ def _result(
         "excluded": document["excluded"]["count"],
         "warnings": warnings,
         "incomplete": document["incomplete"],
+        "reused": document["reused"],
     }

@@ -67,9 +67,10 @@ class ChangeFinder:
         self._unreadable_before = frozenset(unreadable_before)
         self.changes = Changes()
 
-    def run(self) -> Changes:
+    def run(self, *, until_first: bool = False) -> Changes:
         """Walk the project once.
 
+        :param until_first: it is only asked whether anything changed since the state: stop where it did
         :raises ProjectError: when the project cannot be read
         :raises IntegrityError: when the index of the state is damaged
         """
@@ -88,6 +89,8 @@ class ChangeFinder:
                     back.add(found.path)
             elif placed is not None:
                 gone.add(placed[0].path)
+            if until_first and self.changes.since_last:
+                return self.changes
         hidden = {path for path, _reason in self.changes.notes.unreadable}
         # what stands in a directory that cannot be read just now is not deleted
         gone = {path for path in gone if hidden.isdisjoint(with_parents(path))}
@@ -114,8 +117,12 @@ class ChangeFinder:
     def _main_files(self, walked: Iterator[Found]) -> Iterator[Found]:
         """Leave out what stands beside a database: the copy of the database has it."""
         for found in walked:
-            if not any(found.path.endswith(end) and found.path[: -len(end)] in self._databases for end in _SIDE_FILES):
-                yield found
+            if found.path.endswith(_SIDE_FILES) and self._is_beside_database(found.path):
+                continue
+            yield found
+
+    def _is_beside_database(self, path: str) -> bool:
+        return any(path.endswith(end) and path[: -len(end)] in self._databases for end in _SIDE_FILES)
 
     def _look(self, found: Found, placed: Optional[tuple[Entry, Layer]]) -> None:
         entry = placed[0] if placed else None
@@ -163,7 +170,8 @@ def is_unchanged(entry: Entry, found: Found) -> bool:
         return entry.link == _link_of(found)
     if found.kind != FILE:
         # size and inode of a directory say nothing of what is kept; older indexes have no ctime of it
-        return entry.source is None or entry.source[1] == status.st_ctime_ns
+        known = entry.source or entry.fresh
+        return known is None or known[1] == status.st_ctime_ns
     identity = (status.st_size, status.st_ctime_ns, status.st_ino)
     if entry.source is None:
         return entry.fresh in (None, identity) and _has_content(entry, found)

@@ -59,7 +59,23 @@ def report(
         "unreadable": [{"path": path, "reason": reason} for path, reason in notes.unreadable],
         "changed_while_read": taken.unstable,
         "incomplete": taken.incomplete,
+        "reused": _reused(taken),
+        "owners": {
+            "users": {str(uid): name for uid, name in sorted(taken.owners.users.items())},
+            "groups": {str(gid): name for gid, name in sorted(taken.owners.groups.items())},
+        },
         "warnings": _warnings(taken),
+    }
+
+
+def _reused(taken: Taken) -> dict[str, Any]:
+    reused = taken.reused
+    return {
+        "backup": reused.backup_id,
+        "frames": reused.frames,
+        "entries": reused.entries,
+        "archive_bytes": reused.archive_bytes,
+        "damaged": len(reused.damaged),
     }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 from typing import BinaryIO, NoReturn
 
@@ -18,6 +19,7 @@ from .errors import VaultError
 from .names import printable
 
 COPY_CHUNK_BYTES = 1024 * 1024
+_FICLONE = 0x40049409
 
 
 def fail(error: OSError, action: str, path: str) -> NoReturn:
@@ -162,6 +164,14 @@ class VaultFile:
             self._stream.write(data)
         except OSError as error:
             fail(error, "write", self._path)
+
+    def clone(self, source_fd: int) -> bool:
+        """Become a copy of another file that shares its blocks; False where the file system cannot do that."""
+        try:
+            fcntl.ioctl(self._stream.fileno(), _FICLONE, source_fd)
+        except OSError:
+            return False  # whatever is wrong (other file system, none that shares, no room) writing will show
+        return True
 
     def cut(self, length_bytes: int) -> None:
         """Throw away what stands beyond C(length_bytes)."""

@@ -29,7 +29,8 @@ def protect_summary(result: Result, *, on: bool, check: bool) -> list[str]:
         lines += _named("        ", result["protected"] if result["changed"] else ())
         if result["changed"]:
             lines.append(
-                "Most editors, git checkout and sed -i replace files, and are refused: cora protect --off first."
+                "To edit them: cora protect --off first. Most editors and sed -i are refused; Git switches branches "
+                "and leaves these files as they are, and git pull may stop half-way."
             )
     else:
         lines = [

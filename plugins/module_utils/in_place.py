@@ -23,7 +23,7 @@ from .index import Entry
 from .names import path_key, printable, to_bytes, with_parents
 from .present import present_entries
 from .progress import Progress
-from .project_archiver import write_archive
+from .project_archiver import write_entries
 from .restore_record import RestoreRecord
 from .safe_tree import SafeTree
 from .scan import kind_of
@@ -280,7 +280,7 @@ def save_present(record: RestoreRecord, vault: str, paths: list[str]) -> None:
     """
     settings = BackupSettings(project=record.project, vault=vault, exclude=(), critical=(), logs=())
     with SafeTree(record.project) as tree:
-        taken, _totals = write_archive(
+        taken, _totals = write_entries(
             settings, record.directory, SAVED_ARCHIVE, Progress(None), present_entries(tree, paths)
         )
     if taken.incomplete:

@@ -24,7 +24,7 @@ from .errors import CoraError, IntegrityError, NotFoundError, OffsiteError, Offs
 from .names import printable, to_bytes
 from .offsite_items import Bundle, Item, plain_bundle
 from .offsite_layout import ENCRYPTED, date_of, escape_path, is_date
-from .offsite_notes import COMPLETE, directory_of, lock, read_note, write_last_run, write_note
+from .offsite_notes import directory_of, lock, write_last_run, write_note
 from .offsite_publish import check_sealable, databases_twice, publish_fetched
 from .progress import Progress
 from .rclone_command import Rclone
@@ -54,50 +54,67 @@ def is_complete(rclone: Rclone, backup_id: str) -> bool:
 
 
 def sync(
-    rclone: Rclone, vault_path: str, *, ids: Sequence[str] = (), deep: bool = False, check: bool = False
+    rclone: Rclone,
+    vault_path: str,
+    *,
+    ids: Sequence[str] = (),
+    deep: bool = False,
+    check: bool = False,
+    wait_seconds: float = 0.0,
 ) -> dict[str, Any]:
     """Send what is missing there, oldest first.
 
     :param deep: compare by reading everything back, even where the service has hashes
     :param check: say what would be sent
-    :returns: JSON types; C(failures) names the backups that were not sent, and why
-    :raises CoraError: when nothing could be tried at all
+    :param wait_seconds: for another run that copies
+    :returns: JSON types, as of a copy to S3; C(failures) names the backups that were not sent, and why
+    :raises CoraError: when nothing could be tried at all; also noted for C(cora status)
     """
     vault = Vault(vault_path)
     began = time.monotonic()
     result: dict[str, Any] = {
-        "remote": rclone.place(),
         "changed": False,
+        "remote": rclone.place(),
         "uploaded": [],
         "failures": [],
-        "bytes_sent": 0,
         "warnings": [],
     }
-    with lock(vault):
-        try:
-            missing = [one for one in ids or vault.ids() if not is_complete(rclone, one)]
-            for backup_id in missing:
-                _sync_one(rclone, vault, backup_id, result, deep=deep, check=check)
-        except CoraError as error:
-            if not check:
-                _note_run(vault, rclone, [_failure("", error)])
-            raise
-        if not check:
-            _note_run(vault, rclone, result["failures"])
+    result.update(bytes_sent=0, bytes_copied=0, bytes_found=0, swept=0)
+    if check:
+        result["uploaded"] = _missing(rclone, vault, ids)
+    else:
+        with lock(vault, wait_seconds):
+            try:
+                for backup_id in _missing(rclone, vault, ids):
+                    _sync_one(rclone, vault, backup_id, result, deep=deep)
+            except CoraError as error:
+                result["failures"].append(_failure("", error))
+                raise
+            finally:
+                _note_run(vault, result)
     result["changed"] = bool(result["uploaded"])
     result["seconds"] = round(time.monotonic() - began, 3)
     return result
 
 
-def _sync_one(rclone: Rclone, vault: Vault, backup_id: str, result: dict[str, Any], *, deep: bool, check: bool) -> None:
+def _missing(rclone: Rclone, vault: Vault, ids: Sequence[str]) -> list[str]:
+    return [one for one in vault.ids() if (not ids or one in ids) and not is_complete(rclone, one)]
+
+
+def _sync_one(rclone: Rclone, vault: Vault, backup_id: str, result: dict[str, Any], *, deep: bool) -> None:
     try:
-        sent = 0 if check else upload(rclone, vault, backup_id, deep=deep)
-    except (IntegrityError, NotFoundError) as error:
-        # something is wrong with this one: damaged here, or pruned meanwhile; the next may be well
+        result["bytes_sent"] += upload(rclone, vault, backup_id, deep=deep)
+    except NotFoundError as error:
+        result["warnings"].append(str(error))  # pruned meanwhile: nothing is missing
+    except IntegrityError as error:
+        # this one is damaged here; the next may be well
         result["failures"].append(_failure(backup_id, error))
-        return
-    result["uploaded"].append(backup_id)
-    result["bytes_sent"] += sent
+    else:
+        result["uploaded"].append(backup_id)
+
+
+def _failure(backup_id: str, error: CoraError) -> dict[str, str]:
+    return {"id": backup_id, "error": type(error).__name__, "message": str(error)}
 
 
 def upload(rclone: Rclone, vault: Vault, backup_id: str, *, deep: bool = False) -> int:
@@ -116,9 +133,8 @@ def upload(rclone: Rclone, vault: Vault, backup_id: str, *, deep: bool = False) 
         _compare(rclone, files, there, deep=deep)
         sent += _copy(rclone, marker, there)
         _check_marker(rclone, bundle, backup_id)
-    note = {"id": backup_id, "changed": True, "bytes_sent": sent, "bytes_copied": 0, "remote": rclone.place()}
-    note["result"] = COMPLETE
-    write_note(vault, backup_id, {**(read_note(vault, backup_id) or {}), **note, "uploaded_at": _now()})
+    note = {"result": "complete", "uploaded_at": _now(), "remote": rclone.place(), "bytes_sent": sent}
+    write_note(vault, backup_id, {**note, "bytes_copied": 0, "encrypted": False})
     return sent
 
 
@@ -194,12 +210,9 @@ def _check_marker(rclone: Rclone, bundle: Bundle, backup_id: str) -> None:
         raise OffsiteError(f"{layout.SUMS} of {backup_id} did not arrive as it was sent: {printable(rclone.place())}.")
 
 
-def _failure(backup_id: str, error: CoraError) -> dict[str, str]:
-    return {"id": backup_id, "error": type(error).__name__, "message": printable(str(error))}
-
-
-def _note_run(vault: Vault, rclone: Rclone, failures: list[dict[str, str]]) -> None:
-    write_last_run(vault, {"at": _now(), "ok": not failures, "failures": failures, "remote": rclone.place()})
+def _note_run(vault: Vault, result: dict[str, Any]) -> None:
+    names = ("remote", "uploaded", "failures", "bytes_sent", "bytes_copied")
+    write_last_run(vault, {"at": _now(), "ok": not result["failures"], **{name: result[name] for name in names}})
 
 
 def _now() -> str:

@@ -89,7 +89,8 @@ def _sync(request: SyncRequest, vault: Vault) -> _Run:
     s3 = connect(request.settings)
     check_reachable(s3)
     missing = missing_ids(s3, vault, request.ids, adopt=True)
-    forget_staged(vault, missing)
+    if not request.ids:
+        forget_staged(vault, missing)
     not_there = {*missing, *removed_on_purpose(s3)}
     there = [backup_id for backup_id in vault.ids() if backup_id not in not_there]
     run = _Run()

@@ -7,19 +7,17 @@
 from __future__ import annotations
 
 import errno
-import grp
 import os
-import pwd
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from . import durable, layout
 from .archive_writer import IN_MEMORY_BYTES, ArchiveTotals, ArchiveWriter, Item
 from .errors import ProjectError
 from .index import Entry, IndexWriter
+from .items import Original, Owners, item_of, streamed_item
 from .names import printable
 from .patterns import PathFilter
 from .progress import Progress
@@ -37,16 +35,32 @@ from .source_files import (
     read_at_once,
     read_whole,
     read_xattrs,
-    settled_identity,
-    wal_identity,
+    wal_at_rest,
 )
 from .sqlite_copy import copy_database, is_sqlite
-from .tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK, Member
+from .tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK
+from .verified_copy import copy_verified
 
 _SQLITE_HEADER_BYTES = 16
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 _DATABASE_NAMES = (".db", ".sqlite", ".sqlite3")
 _LOCK_TIMEOUT_SECONDS = 60.0
+
+
+@dataclass
+class Reused:
+    """What an earlier backup gave.
+
+    :param backup_id: that backup; None where none could be used, or none was to be
+    :param archive_bytes: compressed
+    :param damaged: what was damaged there, and read from the project again
+    """
+
+    backup_id: Optional[str] = None
+    frames: int = 0
+    entries: int = 0
+    archive_bytes: int = 0
+    damaged: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -61,6 +75,7 @@ class Taken:
     :param cut_logs: C({path, size_bytes, kept_bytes}) of each log over the cap
     :param large_files: C((size, sha256, path)) of files over the limit
     :param unstable: files that changed while they were read, each time they were read
+    :param plain_sums: SHA-256 of plain copies that were read to the end when they were made, by their place
     :param side_files: how many C(-wal), C(-shm), C(-journal) were left out because their database is whole without them
     """
 
@@ -74,109 +89,15 @@ class Taken:
     unstable: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     side_files: int = 0
+    plain_sums: dict[str, str] = field(default_factory=dict)
+    reused: Reused = field(default_factory=Reused)
+    owners: Owners = field(default_factory=Owners)
     notes: ScanNotes = field(default_factory=ScanNotes)
 
     @property
     def incomplete(self) -> bool:
         """Whether something of the project is missing or may be torn."""
         return bool(self.notes.unreadable or self.unstable)
-
-
-@dataclass(frozen=True)
-class _Original:
-    """Metadata of the project's file, where its bytes are read from a copy of ours."""
-
-    status: os.stat_result
-    xattrs: dict[str, bytes]
-    wal: Optional[tuple[int, int]] = None
-
-
-@cache
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return ""
-
-
-@cache
-def _group(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return ""
-
-
-def _item(
-    found: Found,
-    status: os.stat_result,
-    *,
-    kind: str,
-    size_bytes: int = 0,
-    stored_bytes: int = 0,
-    data: bytes = b"",
-    link: str = "",
-    xattrs: Optional[dict[str, bytes]] = None,
-    sparse: bool = False,
-    database: bool = False,
-    wal: Optional[tuple[int, int]] = None,
-    cut_bytes: int = 0,
-) -> Item:
-    mode = stat.S_IMODE(status.st_mode)
-    source = fresh = None
-    if kind == DIRECTORY:
-        source = 0, status.st_ctime_ns, status.st_ino  # its ctime tells of extended attributes and ACLs
-    elif kind in (FILE, HARDLINK):
-        source = settled_identity(status)
-        fresh = None if source else (status.st_size, status.st_ctime_ns, status.st_ino)
-    # by position: this runs once a file, and naming the fields takes longer than making the two
-    member = Member(
-        found.path,
-        kind,
-        mode,
-        status.st_uid,
-        status.st_gid,
-        _user(status.st_uid),
-        _group(status.st_gid),
-        stored_bytes,
-        status.st_mtime_ns,
-        link,
-        xattrs or {},
-        size_bytes if sparse else None,
-    )
-    entry = Entry(
-        found.path,
-        kind,
-        size_bytes,
-        mode,
-        status.st_uid,
-        status.st_gid,
-        status.st_mtime_ns,
-        frame=0,
-        at=0,
-        link=link,
-        database=database,
-        cut_bytes=cut_bytes,
-        source=source,
-        wal=wal,
-        fresh=fresh,
-    )
-    return Item(member, entry, data)
-
-
-def _streamed_item(found: Found, stream: StreamedFile, original: _Original, *, database: bool) -> Item:
-    return _item(
-        found,
-        original.status,
-        kind=FILE,
-        size_bytes=stream.content_bytes,
-        stored_bytes=stream.stored_bytes,
-        xattrs=original.xattrs,
-        sparse=stream.segments is not None,
-        database=database,
-        wal=original.wal,
-        cut_bytes=stream.start,
-    )
 
 
 class ProjectArchiver:
@@ -204,47 +125,116 @@ class ProjectArchiver:
         :param entries: sorted as a walk would find them
         :raises VaultError: when the vault cannot be written
         """
-        if entries is None:
-            entries = walk(self._settings.project, self._exclude, self.taken.notes, vault=self._settings.vault)
-        for found in entries:
-            try:
-                self._take(found)
-            except UnreadableError as error:
-                self.taken.notes.unreadable.append((found.path, str(error)))
+        for found in self.walk() if entries is None else entries:
+            self.take(found)
         return self.taken
 
-    def _take(self, found: Found) -> None:
-        if found.kind == FILE:
-            self._take_file(found)
+    def walk(self, close: Callable[[int], None] = os.close) -> Iterator[Found]:
+        """All that is to be taken; C(close) as of :func:`.scan.walk`.
+
+        :raises ProjectError: when the project cannot be opened
+        """
+        return walk(self._settings.project, self._exclude, self.taken.notes, vault=self._settings.vault, close=close)
+
+    def take(self, found: Found) -> None:
+        """Take one entry, whose directory is open still.
+
+        :raises VaultError: when the vault cannot be written
+        """
+        try:
+            if found.kind == FILE:
+                self._take_file(found)
+            else:
+                self._writer.add(self._plain_item(found))
+                self._count(found.kind)
+        except UnreadableError as error:
+            self.taken.notes.unreadable.append((found.path, str(error)))
+
+    def first_name(self, status: os.stat_result) -> Optional[str]:
+        """The name under which the archive holds a file that has several; None while it does not."""
+        return self._linked.get((status.st_dev, status.st_ino))
+
+    def adopt(self, found: Found, entry: Entry, *, stored_bytes: int) -> None:
+        """Count an entry whose frames an earlier backup gave, as if it had been read.
+
+        :param stored_bytes: its content without holes
+        """
+        if entry.kind != FILE:
+            self._count(entry.kind)
             return
-        item = self._plain_item(found)
-        self._writer.add(item)
-        self._count(found.kind)
+        if found.status.st_nlink > 1:
+            self._linked[found.status.st_dev, found.status.st_ino] = found.path
+        if entry.database:
+            self._database_paths.add(found.path)
+        else:
+            self._warn_of_odd_name(found, found.status)
+        self._note_file(
+            found, size_bytes=entry.size_bytes, stored_bytes=stored_bytes, start=entry.cut_bytes, stable=True
+        )
+        self._advance_bytes(entry.size_bytes)
+        size_bytes = entry.size_bytes if entry.database else found.status.st_size
+        if size_bytes > self._settings.large_file_bytes:
+            self._note_large(found, size_bytes, None if entry.cut_bytes else entry.sha256)
+        if size_bytes > CRITICAL_LIMIT_BYTES and not entry.database and self._critical.matches(found.path):
+            self._may_be_critical(found, size_bytes)
+
+    def adopt_plain(self, found: Found, entry: Entry, earlier: str, database: Optional[dict[str, Any]]) -> bool:
+        """Take the plain copy of an unchanged critical file or database over from an earlier backup.
+
+        :param earlier: the directory of that backup
+        :param database: what its report says of the database; None for another file
+        :returns: False where it is missing there or damaged; nothing is kept then
+        """
+        part = layout.CRITICAL_DIR if database is None else layout.DATABASE_DIR
+        copy_path = self._make_room(part, found.path)
+        if not copy_verified(os.path.join(earlier, part, found.path), copy_path, entry.sha256 or ""):
+            return False
+        self._dress(copy_path, found.status)
+        if database is not None:
+            os.link(copy_path, self._make_room(layout.CRITICAL_DIR, found.path))
+            self.taken.databases.append(database)
+        self.taken.critical.append(found.path)
+        self._know_plain(found.path, entry.sha256, is_database=database is not None)
+        return True
+
+    def drop_plain(self, found: Found) -> None:
+        """Take back what :meth:`adopt_plain` did: the frames that belong to it could not be taken over."""
+        for part in (layout.CRITICAL_DIR, layout.DATABASE_DIR):
+            self.taken.plain_sums.pop(f"{part}/{found.path}", None)
+            path = os.path.join(self._staged, part, found.path)
+            if os.path.lexists(path):
+                os.unlink(path)
+        if found.path in self.taken.critical:
+            self.taken.critical.remove(found.path)
+        self.taken.databases = [one for one in self.taken.databases if one["path"] != found.path]
 
     def _plain_item(self, found: Found) -> Item:
         if found.kind == DIRECTORY:
-            return _item(found, found.status, kind=DIRECTORY, xattrs=_directory_xattrs(found))
+            return item_of(found, found.status, self.taken.owners, kind=DIRECTORY, xattrs=_directory_xattrs(found))
         try:
             link = read_link(found) if found.kind == SYMLINK else ""
         except OSError as error:
             raise UnreadableError("it vanished while the backup ran") from error
-        return _item(found, found.status, kind=found.kind, link=link)
+        return item_of(found, found.status, self.taken.owners, kind=found.kind, link=link)
 
     def _take_file(self, found: Found) -> None:
         if found.status.st_nlink > 1:
             first = self._linked.get((found.status.st_dev, found.status.st_ino))
             if first is not None:
-                self._writer.add(_item(found, found.status, kind=HARDLINK, link=first))
+                self._writer.add(item_of(found, found.status, self.taken.owners, kind=HARDLINK, link=first))
                 self._count(HARDLINK)
                 return
-        if self._is_side_file(found.path):
+        if self.is_side_file(found.path):
             self.taken.side_files += 1
             return
         self._take_content(found)
         if found.status.st_nlink > 1:
             self._linked[found.status.st_dev, found.status.st_ino] = found.path
 
-    def _is_side_file(self, path: str) -> bool:
+    def is_side_file(self, path: str) -> bool:
+        """Whether a file stands beside a database that is kept whole without it."""
+        if not path.endswith(_SIDE_FILES):
+            return False
         return any(path.endswith(end) and path[: -len(end)] in self._database_paths for end in _SIDE_FILES)
 
     def _take_content(self, found: Found) -> None:
@@ -271,7 +261,7 @@ class ProjectArchiver:
         try:
             status = os.fstat(fd)
             if is_sqlite(os.pread(fd, _SQLITE_HEADER_BYTES, 0)):
-                if self._take_database(found, _Original(status, read_xattrs(fd), wal_identity(found))):
+                if self._take_database(found, Original(status, read_xattrs(fd), wal_at_rest(found))):
                     return
             else:
                 self._warn_of_odd_name(found, status)
@@ -293,9 +283,10 @@ class ProjectArchiver:
 
     def _add_snapshot(self, found: Found, snapshot: Snapshot, *, start: int = 0, critical: bool) -> None:
         size = len(snapshot.data)
-        item = _item(
+        item = item_of(
             found,
             snapshot.status,
+            self.taken.owners,
             kind=FILE,
             size_bytes=size,
             stored_bytes=size,
@@ -319,7 +310,7 @@ class ProjectArchiver:
         start: int = 0,
         growing: bool = False,
         database: bool = False,
-        original: Optional[_Original] = None,
+        original: Optional[Original] = None,
     ) -> None:
         """Stream a file from C(source), under the name and (where given) with the metadata of C(found)."""
         for attempts_left in reversed(range(ATTEMPTS)):
@@ -328,8 +319,8 @@ class ProjectArchiver:
                 stream = StreamedFile(
                     fd, start=start, growing=growing, own=original is not None, on_bytes=self._advance_bytes
                 )
-                meta = original or _Original(stream.status, read_xattrs(fd))
-                item = _streamed_item(found, stream, meta, database=database)
+                meta = original or Original(stream.status, read_xattrs(fd))
+                item = streamed_item(found, stream, meta, self.taken.owners, database=database)
                 if not self._writer.add_stream(item, stream, keep_unstable=not attempts_left):
                     continue
                 self._note_file(
@@ -341,11 +332,13 @@ class ProjectArchiver:
                 )
                 if stream.status.st_size > self._settings.large_file_bytes:
                     self._note_large(found, stream.status.st_size, None if start else stream.sha256())
+                if original is not None:
+                    self._know_plain(found.path, stream.sha256(), is_database=database)
                 return
             finally:
                 os.close(fd)
 
-    def _take_database(self, found: Found, original: _Original) -> bool:
+    def _take_database(self, found: Found, original: Original) -> bool:
         """Keep the consistent copy of a database; False where there is none and its files are kept as they are."""
         copy_path = self._make_room(layout.DATABASE_DIR, found.path)
         source_path = os.path.join(self._settings.project, found.path)
@@ -384,7 +377,7 @@ class ProjectArchiver:
                 for chunk in stream.chunks():
                     target.write(chunk)
             stable = stream.is_stable()
-            original = _Original(stream.status, read_xattrs(fd))
+            original = Original(stream.status, read_xattrs(fd))
         finally:
             os.close(fd)
         self._dress(copy_path, stream.status)
@@ -393,7 +386,7 @@ class ProjectArchiver:
             self.taken.unstable.append(found.path)
         self._archive_copy(found, copy_path, original)
 
-    def _archive_copy(self, found: Found, copy_path: str, original: _Original, *, database: bool = False) -> None:
+    def _archive_copy(self, found: Found, copy_path: str, original: Original, *, database: bool = False) -> None:
         directory_fd = os.open(os.path.dirname(copy_path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             copy = Found(found.path, found.name, directory_fd, FILE, os.stat(copy_path, follow_symlinks=False))
@@ -445,6 +438,11 @@ class ProjectArchiver:
     def _note_large(self, found: Found, size_bytes: int, sha256: Optional[str]) -> None:
         self.taken.large_files.append((size_bytes, sha256 or "-", found.path))
 
+    def _know_plain(self, path: str, sha256: Optional[str], *, is_database: bool) -> None:
+        """Remember the digest of a plain copy that was read to the end, so that it is not read again."""
+        for part in (layout.CRITICAL_DIR, layout.DATABASE_DIR) if is_database else (layout.CRITICAL_DIR,):
+            self.taken.plain_sums[f"{part}/{path}"] = sha256 or ""
+
     def _warn(self, found: Found, what: str) -> None:
         self.taken.warnings.append(f"{printable(found.path)}: {what}")
 
@@ -461,19 +459,27 @@ def write_archive(
     directory: str,
     archive: str,
     progress: Progress,
-    entries: Optional[Iterable[Found]] = None,
+    take: Callable[[ProjectArchiver, ArchiveWriter], Taken] = lambda archiver, _writer: archiver.run(),
 ) -> tuple[Taken, ArchiveTotals]:
-    """Write an archive of the project, or of some entries, and its index into a directory of the vault.
+    """Write an archive of the project and its index into a directory of the vault.
 
     :param archive: name of the archive there
+    :param take: what goes into it, where that is not everything, each file read
     :raises VaultError: when the vault cannot be written
     """
     archive_path, index_path = os.path.join(directory, archive), os.path.join(directory, layout.INDEX)
     with durable.VaultFile(archive_path) as stream, durable.VaultFile(index_path) as index:  # noqa: SIM117
         with ArchiveWriter(stream, IndexWriter(index)) as writer:
-            taken = ProjectArchiver(settings, directory, writer, progress).run(entries)
+            taken = take(ProjectArchiver(settings, directory, writer, progress), writer)
             totals = writer.finish()
     return taken, totals
+
+
+def write_entries(
+    settings: BackupSettings, directory: str, archive: str, progress: Progress, entries: Iterable[Found]
+) -> tuple[Taken, ArchiveTotals]:
+    """The same of some entries, sorted as a walk would find them."""
+    return write_archive(settings, directory, archive, progress, lambda archiver, _writer: archiver.run(entries))
 
 
 def _directory_xattrs(found: Found) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Callable
 
 from . import durable
@@ -182,15 +183,21 @@ def _change_tree(
         )
     except BaseException:
         if record.state == STAGING:
-            _drop_staged(record)
-            record.write(ROLLED_BACK)
+            # What cannot be removed now stays noted as staged, and the next run removes it.
+            with suppress(OSError):
+                _drop_staged(record)
+                record.write(ROLLED_BACK)
         raise
     record.finish()
     return done
 
 
 def _drop_staged(record: RestoreRecord) -> None:
-    if record.staged and not record.keep_staged and os.path.lexists(record.staged):
+    if not record.staged or record.keep_staged or not os.path.lexists(record.staged):
+        return
+    if os.path.islink(record.staged):
+        os.unlink(record.staged)  # somebody took the tree away and put this in its place
+    else:
         shutil.rmtree(record.staged)
 
 

@@ -30,9 +30,9 @@ from datetime import datetime, timezone
 from typing import Any, Optional
 
 from . import durable
-from .append_only import lift, set_again
 from .errors import CoraError, ProjectError, VaultError
 from .gzip_frames import compress
+from .lifted import has_lifted, protect_lifted, unprotected
 from .names import printable
 from .patterns import PathFilter
 from .safe_tree import SafeTree
@@ -71,17 +71,18 @@ def rotate(settings: RotateSettings, *, check: bool = False) -> dict[str, Any]:
     :raises CoraError: when the project or the vault cannot be used
     """
     due = _due(settings)
-    if check or not due:
+    vault = Vault(settings.vault)
+    if check or not (due or has_lifted(vault)):
         rows = [{"path": printable(path), "archive": None, "bytes": size, "sha256": None} for path, size in due]
         return {"changed": bool(due), "project": settings.project, "rotated": rows, "problems": []}
-    vault = Vault(settings.vault)
     vault.prepare()
-    rotated, problems = [], []
+    rotated = []
     with vault.lock(settings.lock_wait_seconds), SafeTree(settings.project) as tree:
         vault.recover()
+        problems = protect_lifted(vault)
         for path, _size in due:
             try:
-                row, warnings = _rotate_one(vault, tree, path)
+                row, warnings = _rotate_one(vault, tree, path, settings.project)
                 rotated.append(row)
                 problems += warnings
             except VaultError:
@@ -102,23 +103,18 @@ def _due(settings: RotateSettings) -> list[tuple[str, int]]:
     ]
 
 
-def _rotate_one(vault: Vault, tree: SafeTree, path: str) -> tuple[dict[str, Any], list[str]]:
-    protected = lift(tree, path)
-    warnings: list[str] = []
-    try:
+def _rotate_one(vault: Vault, tree: SafeTree, path: str, project: str) -> tuple[dict[str, Any], list[str]]:
+    with unprotected(vault, tree, path, project=project) as warnings:
         directory_fd, name = tree.parent(path)
         fd = os.open(name, _OPEN, dir_fd=directory_fd)
         try:
-            row = _archive_and_cut(vault, path, fd)
+            row = _archive_and_cut(vault, project, path, fd)
         finally:
             os.close(fd)
-    finally:
-        if protected:
-            warnings = set_again(tree, [path])
     return row, warnings
 
 
-def _archive_and_cut(vault: Vault, path: str, fd: int) -> dict[str, Any]:
+def _archive_and_cut(vault: Vault, project: str, path: str, fd: int) -> dict[str, Any]:
     block_bytes = os.fstatvfs(fd).f_bsize
     # a range that reaches the end of the file cannot be collapsed, so at least one byte stays
     cut_bytes = (os.fstat(fd).st_size - 1) // block_bytes * block_bytes
@@ -126,7 +122,7 @@ def _archive_and_cut(vault: Vault, path: str, fd: int) -> dict[str, Any]:
         raise ProjectError(f"{printable(path)} is smaller than a block of its file system.")
     directory = os.path.join(vault.root, "rotated", path)
     with _nobody_else(fd):
-        stamp = _uncut(directory, fd) or _write_archive(vault, directory, path, fd, cut_bytes)
+        stamp = _uncut(directory, project, fd) or _write_archive(vault, directory, project, path, fd, cut_bytes)
         row = _described(directory, stamp)
         _cut(fd, int(row["bytes"]), str(row["sha256"]))
     _note(vault, directory, f"{stamp}.cut", b"")
@@ -156,13 +152,15 @@ def _nobody_else(fd: int) -> Iterator[None]:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
-def _uncut(directory: str, fd: int) -> Optional[str]:
+def _uncut(directory: str, project: str, fd: int) -> Optional[str]:
     """The archive that a killed run wrote and did not cut off any more; what it did not finish to write goes away."""
     names = set(os.listdir(directory)) if os.path.isdir(directory) else set()
     for name in names:
         if name.endswith(".gz") and f"{name[:-3]}.json" not in names:
             remove_unpublished(os.path.join(directory, name))
     stamps = sorted(name[:-5] for name in names if name.endswith(".json"))
+    # a vault may hold several projects with such a file
+    stamps = [stamp for stamp in stamps if _described(directory, stamp)["project"] == printable(project)]
     if not stamps or f"{stamps[-1]}.cut" in names:
         return None
     newest = _described(directory, stamps[-1])
@@ -179,7 +177,7 @@ def _described(directory: str, stamp: str) -> dict[str, Any]:
     return row
 
 
-def _write_archive(vault: Vault, directory: str, path: str, fd: int, cut_bytes: int) -> str:
+def _write_archive(vault: Vault, directory: str, project: str, path: str, fd: int, cut_bytes: int) -> str:
     stamp = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S-%f}"
     staged = os.path.join(vault.staging, f"rotate-{stamp}")
     size_bytes = os.fstat(fd).st_size
@@ -190,6 +188,7 @@ def _write_archive(vault: Vault, directory: str, path: str, fd: int, cut_bytes: 
             target.write(compress(chunk))
     archive = os.path.join(directory, f"{stamp}.gz")
     row = {
+        "project": printable(project),
         "path": printable(path),
         "archive": printable(archive),
         "bytes": cut_bytes,

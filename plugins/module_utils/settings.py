@@ -48,6 +48,7 @@ class BackupSettings:
     :param logs: gitignore patterns of logs, kept by their newest C(log_cap_bytes)
     :param large_file_bytes: files over this size are listed in LARGE_FILES.txt
     :param seal: C(required) or C(best_effort)
+    :param paranoid: read every file, and take nothing over from an earlier backup
     :param keep_checkpoints_bytes: the budget of all checkpoints, which each new one keeps
     :param keep_checkpoints_percent: and as a part of the file system
     :param lock_wait_seconds: how long to wait for another run
@@ -62,6 +63,7 @@ class BackupSettings:
     log_cap_bytes: int = DEFAULT_LOG_CAP_BYTES
     large_file_bytes: int = DEFAULT_LARGE_FILE_BYTES
     seal: str = SEAL_REQUIRED
+    paranoid: bool = False
     keep_checkpoints_bytes: int = DEFAULT_CHECKPOINTS_BYTES
     keep_checkpoints_percent: float = DEFAULT_CHECKPOINTS_PERCENT
     lock_wait_seconds: float = 0.0

@@ -25,6 +25,7 @@ ATTEMPTS = 3
 _RETRY_SECONDS = 0.05
 _IN_FLIGHT_NS = 50_000_000
 _SETTLED_NS = 1_000_000_000
+_TICK_NS = 20_000_000  # file times advance in steps; 10 ms on the slowest kernels
 _CHUNK_BYTES = 1024 * 1024
 _ZEROS = bytes(_CHUNK_BYTES)
 #: Below this a "hole" is more often data that the file system keeps in its inode.
@@ -75,16 +76,13 @@ def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def settled_identity(status: os.stat_result) -> Optional[tuple[int, int, int]]:
-    """Size, ctime_ns and inode, by which a later run sees that a file did not change.
+def is_settled(changed_ns: int) -> bool:
+    """Whether a change of now would show in this time stamp.
 
-    None where the inode changed less than a second ago: the kernel's clock for files ticks slowly (up to 10 ms, two
-    seconds on FAT), and a second write within one tick would leave these three as they are (Git calls such an entry
-    "racily clean").
+    The kernel's clock for files ticks slowly (up to 10 ms, two seconds on FAT), and a second write within one tick
+    would leave size and times as they are (Git calls such an entry "racily clean").
     """
-    if time.time_ns() - status.st_ctime_ns < _SETTLED_NS:
-        return None
-    return status.st_size, status.st_ctime_ns, status.st_ino
+    return time.time_ns() - changed_ns >= _SETTLED_NS
 
 
 def wal_identity(found: Found) -> Optional[tuple[int, int]]:
@@ -94,6 +92,20 @@ def wal_identity(found: Found) -> Optional[tuple[int, int]]:
     except FileNotFoundError:
         return None
     return status.st_size, status.st_mtime_ns
+
+
+def wal_at_rest(found: Found) -> Optional[tuple[int, int]]:
+    """The same, taken when a write from now on gets another time: a log that goes round keeps its size.
+
+    Where it is written all the time its time is 0, which no log has: such a database counts as changed.
+    """
+    wal = wal_identity(found)
+    if wal is not None and time.time_ns() - wal[1] < _TICK_NS:
+        time.sleep(_TICK_NS / 1e9)
+        wal = wal_identity(found)
+        if wal is not None and time.time_ns() - wal[1] < _TICK_NS:
+            return wal[0], 0
+    return wal
 
 
 class Snapshot(NamedTuple):

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Optional
 
 from . import layout
+from .append_only import protection_of
 from .catalog import checkpoint_rows, list_backups
 from .errors import IntegrityError
 from .names import printable
@@ -43,11 +44,17 @@ class Limits:
 
 
 def status(
-    vault_path: str, *, project: Optional[str] = None, limits: Optional[Limits] = None, with_timers: bool = True
+    vault_path: str,
+    *,
+    project: Optional[str] = None,
+    limits: Optional[Limits] = None,
+    with_timers: bool = True,
+    protect: bool = False,
 ) -> dict[str, Any]:
     """The state of one vault, and of one project in it.
 
     :param project: None: all that the vault holds
+    :param protect: a critical file that is not append-only is a problem
     :returns: JSON types; C(problems) is empty when all is well, each has C(level) and C(text)
     :raises VaultError: when the vault cannot be read
     """
@@ -77,6 +84,8 @@ def status(
         *_restore_problems(vault),
         *(_problem(*found) for found in offsite_problems(document["offsite"], hours=limits.backup_hours)),
     ]
+    if protect:
+        document["problems"] += _protection_problems(document)
     document["ok"] = not document["problems"]
     return document
 
@@ -117,10 +126,14 @@ def _growth_per_day(rows: list[dict[str, Any]], *, days: int = 7) -> int:
 
 
 def _critical(vault: Vault, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Critical files of the newest backup: size then, size now, missing or not."""
+    """Critical files of the newest backup: size then, size now, missing or not, protected or not."""
     report = _report(vault, rows)
+    critical = report.get("critical", [])
+    databases = {database["path"] for database in report.get("databases", [])}
+    # these are written in the middle, so they are never append-only
+    protected = protection_of(report["project"], set(critical) - databases) if critical else {}
     found = []
-    for path in report.get("critical", []):
+    for path in critical:
         saved = _size(os.path.join(vault.path_of(report["id"]), layout.CRITICAL_DIR, path))
         now = _size(os.path.join(report["project"], path))
         found.append(
@@ -129,6 +142,7 @@ def _critical(vault: Vault, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "saved_bytes": saved,
                 "size_bytes": now,
                 "growth_bytes": now - saved if now is not None and saved is not None else None,
+                "protected": protected.get(path),
             }
         )
     return found
@@ -206,9 +220,9 @@ def _state_problems(document: dict[str, Any], rows: list[dict[str, Any]]) -> Ite
     for backup_id in document["damaged"]:
         yield _problem(CRITICAL, f"{backup_id} is damaged: cora verify {backup_id} tells what can still be restored.")
     if document["unsealed"]:
-        yield _problem(
-            WARNING, f"{len(document['unsealed'])} backups are not sealed, the newest {document['unsealed'][0]}."
-        )
+        count, newest = len(document["unsealed"]), document["unsealed"][0]
+        are = "backup is" if count == 1 else "backups are"
+        yield _problem(WARNING, f"{count} {are} not sealed, the newest of them {newest}.")
     if rows[0]["incomplete"]:
         yield _problem(WARNING, f"The newest backup, {rows[0]['id']}, is incomplete: see its REPORT.json.")
     missing = [entry["path"] for entry in document["critical"] if entry["size_bytes"] is None]
@@ -218,6 +232,13 @@ def _state_problems(document: dict[str, Any], rows: list[dict[str, Any]]) -> Ite
             f"Critical files of the newest backup are gone from the project: {', '.join(missing[:5])}. "
             f"Bring one back: cora restore latest --file {missing[0]}.",
         )
+
+
+def _protection_problems(document: dict[str, Any]) -> Iterable[dict[str, str]]:
+    is_open = [entry["path"] for entry in document["critical"] if entry["protected"] is False]
+    if is_open:
+        shown = ", ".join(is_open[:5])
+        yield _problem(WARNING, f"Critical files can be overwritten: {shown}. To close them: cora protect.")
 
 
 def _restore_problems(vault: Vault) -> Iterable[dict[str, str]]:

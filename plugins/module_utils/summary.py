@@ -73,12 +73,19 @@ def backup_summary(result: Result, *, check: bool) -> list[str]:
         f"Backup {result['id']} of {printable(result['project'])} {state}.",
         f"  files    {_contents(result)}",
         f"  size     {size_text(result['size_bytes'])}, archive {size_text(result['archive_bytes'])}",
+        *_reused_line(result.get("reused") or {}),
         f"  took     {duration_text(result['duration_seconds'])}",
         f"  sealed   {'yes' if result['sealed'] else 'no'}",
         f"  where    {printable(result['path'])}",
     ]
     lines += [f"  note     {printable(sentence)}" for sentence in result.get("recovered", ())]
     return lines + warning_lines(result.get("warnings", ()))
+
+
+def _reused_line(reused: Mapping[str, Any]) -> list[str]:
+    if not reused.get("frames"):
+        return []
+    return [f"  reused   {size_text(reused['archive_bytes'])} of {reused['backup']}, of {reused['entries']} entries"]
 
 
 def _contents(result: Result) -> str:

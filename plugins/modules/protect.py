@@ -12,8 +12,9 @@ version_added: 1.0.0
 description:
   - Sets the append-only flag (C(chattr +a)) of the critical files of a project, or clears it.
   - What is written to such a file stays. It cannot be emptied, overwritten, removed or renamed, by root neither.
-  - It cannot be replaced either, which is what most editors, C(sed -i), C(git checkout) and log rotation do. Take the
-    protection off for a moment of editing, and put it back.
+  - It cannot be replaced either. Most editors, C(sed -i) and log rotation do that, and are refused. C(git checkout)
+    says so, switches the branch, and leaves the file as it is; C(git pull) may stop half-way. Take the protection off
+    for a moment of editing, and put it back.
   - SQLite databases are never protected, because they are written in the middle.
 author:
   - cora.backup contributors (!UNKNOWN)

@@ -53,6 +53,10 @@ options:
       - Compare by reading everything back. Otherwise by the hashes of the service, where it has any.
     type: bool
     default: false
+  lock_wait_seconds:
+    description: How long to wait when another run copies backups of this vault.
+    type: float
+    default: 0
 seealso:
   - module: cora.backup.rclone_download
 """
@@ -65,13 +69,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 remote:
-  description: Where the backups went.
-  returned: success
+  description: Where they are.
+  returned: always
   type: str
-seconds:
-  description: How long it took.
-  returned: success
-  type: float
 uploaded:
   description: Ids that were sent.
   returned: success
@@ -107,6 +107,7 @@ def main() -> None:
         argument_spec={
             "ids": {"type": "list", "elements": "str", "default": []},
             "deep": {"type": "bool", "default": False},
+            "lock_wait_seconds": {"type": "float", "default": 0},
             **RCLONE_SPEC,
             **argspec.VAULT_SPEC,
         },
@@ -121,6 +122,7 @@ def main() -> None:
             ids=params["ids"],
             deep=params["deep"],
             check=module.check_mode,
+            wait_seconds=params["lock_wait_seconds"],
         )
     except CoraError as error:
         module.fail_json(**argspec.failure(error))

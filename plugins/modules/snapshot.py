@@ -51,6 +51,11 @@ EXAMPLES = r"""
       - node_modules/
       - .venv/
       - /dist/
+
+- name: Back up a project and read every file for it
+  cora.backup.snapshot:
+    project: /srv/app
+    paranoid: true
 """
 
 RETURN = r"""
@@ -108,6 +113,27 @@ incomplete:
   description: Whether files could not be read or changed each time they were read; the warnings say which.
   returned: success, not in check mode
   type: bool
+reused:
+  description:
+    - What was taken over from an earlier backup instead of being read, hashed and compressed again.
+  returned: success, not in check mode
+  type: dict
+  contains:
+    backup:
+      description: Name of that backup; none where none could be used, or O(paranoid) was set.
+      type: str
+    frames:
+      description: How many pieces of its archive.
+      type: int
+    entries:
+      description: How many files and directories were in them.
+      type: int
+    archive_bytes:
+      description: What the pieces measure.
+      type: int
+    damaged:
+      description: How many pieces were damaged there; what they held was read from the project again.
+      type: int
 recovered:
   description: What an earlier, interrupted run had left and this one put right.
   returned: success, not in check mode

@@ -38,8 +38,13 @@ options:
   free_bytes:
     description: It is a problem when less is free there. Left out, 1 GiB.
     type: int
+  protect:
+    description: It is a problem when a critical file is not append-only, as M(cora.backup.protect) makes it.
+    type: bool
+    default: false
 seealso:
   - module: cora.backup.backup_info
+  - module: cora.backup.protect
 """
 
 EXAMPLES = r"""
@@ -100,7 +105,7 @@ disk:
   returned: success
   type: dict
 critical:
-  description: Critical files and databases of the newest backup, their size then and now.
+  description: Critical files and databases of the newest backup, their size then and now, append-only or not.
   returned: success
   type: list
   elements: dict
@@ -155,6 +160,7 @@ def main() -> None:
             argspec.vault_of(module.params),
             project=project.rstrip("/") if project else None,
             limits=argspec.status_limits(module.params),
+            protect=module.params["protect"],
         )
     except CoraError as error:
         module.fail_json(**argspec.failure(error))

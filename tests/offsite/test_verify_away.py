@@ -90,7 +90,9 @@ def test_what_rotted_is_found_by_reading(
 ) -> None:
     replace_object(client, settings, there.id, path, with_a_bit_flipped(10))
     found = verify(settings, vault, deep=True)
-    assert (found["ok"], damaged(found)) == (False, [path])
+    assert not found["ok"]
+    # of a digest that rotted nobody can tell that it is not the file
+    assert damaged(found) == ([path] if path != layout.SUMS else ["INDEX.jsonl.gz", path])
 
 
 def test_what_rotted_in_the_archive_has_names(settings: OffsiteSettings, client: Any, there: Made, vault: Path) -> None:

@@ -114,17 +114,20 @@ def test_a_failed_run_says_why(cora: Cora, playbooks: Playbooks, project: Path, 
     assert json.loads(out) == {"error": error, "msg": "It cannot be.", "log": "/x"}
 
 
-def test_the_checkout_itself_inside_a_project_gets_a_hint(
+def test_in_a_checkout_inside_a_project_that_project_is_meant(
     cora: Cora, playbooks: Playbooks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     inner = tmp_path / "tools" / "cora"
     inner.mkdir(parents=True)
     for place in (tmp_path, inner):
         (place / ".git").mkdir()
+    (inner / "galaxy.yml").write_text("namespace: cora\nname: backup\n")
     monkeypatch.setattr("cora_cli.verbs.backup_now.ROOT", inner)
     monkeypatch.chdir(inner)
     playbooks.answers["backup"] = MADE
-    assert f"--project {tmp_path}" in cora("backup", "now")[2]
+    said = cora("backup", "now")[2]
+    assert f"Backing up {tmp_path} to" in said
+    assert f"--project {inner}" in said
     assert "--project" not in cora("backup", "now", "--project", inner)[2]
 
 

@@ -21,6 +21,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from ansible_collections.cora.backup.plugins.module_utils.checkpoint import save
+from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
 from support.engine import Made, backup, restore
 from support.tools import tool
 
@@ -111,7 +113,7 @@ def problem_with(words: list[str]) -> str | None:
     while words and words[0].startswith("-"):
         words = words[2:] if words[0] in ("--project", "--vault", "-e") else words[1:]
     for word in words[:2]:
-        if not re.fullmatch(r"[a-z]+", word) or (verb and verb[0] != "backup"):
+        if not re.fullmatch(r"[a-z]+", word) or (verb and verb[0] not in ("backup", "offsite")):
             break
         verb.append(word)
     text = help_of(*verb)
@@ -136,6 +138,14 @@ def test_every_playbook_and_setting_that_the_documentation_mentions_exists() -> 
     assert {"backup", "restore"} <= names <= {path.stem for path in (REPO / "playbooks").glob("*.yml")}
     settings = (REPO / "inventory/group_vars/all.yml").read_text() + (REPO / "playbooks/restore.yml").read_text()
     assert set(re.findall(r"\bcora_[a-z_]+\b", text)) - {"cora_cli"} <= set(re.findall(r"\bcora_[a-z_]+\b", settings))
+
+
+def test_the_page_of_the_collection_names_all_of_it() -> None:
+    rows = re.findall(r"^\| `(\S+)` \|", (REPO / "docs/collection.md").read_text(encoding="utf-8"), re.MULTILINE)
+    there = [f"playbooks/{path.name}" for path in REPO.glob("playbooks/*.yml")]
+    there += [f"cora.backup.{path.stem}" for path in REPO.glob("plugins/modules/*.py")]
+    there += [f"cora.backup.{path.parent.name}" for path in REPO.glob("roles/*/tasks")]
+    assert sorted(rows) == sorted(there)
 
 
 def test_the_two_commands_of_the_first_screen_are_there() -> None:
@@ -315,17 +325,47 @@ def _check_history(lab: Lab) -> None:
     assert (lab.project / "README.md").read_text() == "# Shop\n# idea\n"
 
 
+def _save_and_spoil(lab: Lab) -> None:
+    """The project goes on, is saved as a checkpoint, and is lost."""
+    (lab.project / "README.md").write_text("# Shop\n# better idea\n")
+    (lab.project / "AI_WORK_LOG.md").write_text("log: started, went on\n")
+    (lab.project / "config/new\nline").write_text("new\n")
+    shutil.rmtree(lab.project / "src")
+    (lab.project / "app.yml").unlink()
+    with closing(sqlite3.connect(lab.project / "data/shop.db")) as database:
+        database.execute("INSERT INTO orders (item) VALUES ('jar')")
+        database.commit()
+    assert save(BackupSettings(project=str(lab.project), vault=str(lab.vault)))["kind"] == "checkpoint"
+    shutil.rmtree(lab.original)
+    tool("cp", "-a", lab.project, lab.original)
+    for name in ("config", "data"):
+        shutil.rmtree(lab.project / name)
+    (lab.project / "AI_WORK_LOG.md").write_text("")
+    (lab.project / "junk.txt").write_text("junk\n")
+
+
+def _check_checkpoint(lab: Lab) -> None:
+    tool("cmp", lab.original / "AI_WORK_LOG.md", lab.project.parent / "shop.old/AI_WORK_LOG.md")
+    left_out = ("--exclude=shop.db", "--exclude=.git", "--exclude=node_modules")
+    tool("diff", "-r", "--no-dereference", *left_out, lab.original, lab.project)
+    assert (
+        tool("sqlite3", lab.project / "data/shop.db", "SELECT group_concat(item) FROM orders") == b"tea,cup,pot,jar\n"
+    )
+
+
 Step = Callable[[Lab], None]
 SPOIL: dict[str, Step] = {
     "One file or one directory": _spoil_files,
     "Critical files and databases": _spoil_databases,
     "The whole project": _spoil_all,
+    "From a checkpoint": _save_and_spoil,
     "Commits that no remote had": _spoil_history,
 }
 CHECK: dict[str, Step] = {
     "One file or one directory": _check_files,
     "Critical files and databases": _check_databases,
     "The whole project": _check_all,
+    "From a checkpoint": _check_checkpoint,
     "Commits that no remote had": _check_history,
 }
 RUN = [(page, section) for page in (BY_HAND, FORMAT) for section in sections(page)]

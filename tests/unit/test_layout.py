@@ -144,6 +144,7 @@ def test_explained_defaults_are_the_true_ones() -> None:
     assert explained["cora_logs"] == list(settings.DEFAULT_LOGS)
     assert explained["cora_log_cap_bytes"] == settings.DEFAULT_LOG_CAP_BYTES
     assert explained["cora_large_file_bytes"] == settings.DEFAULT_LARGE_FILE_BYTES
+    assert explained["cora_paranoid"] is settings.BackupSettings(project="/project", vault="/vault").paranoid
     assert explained["cora_lock_wait_seconds"] == request.lock_wait_seconds
     assert explained["cora_services"] == list(request.services)
     assert explained["cora_health_command"] == list(request.health_command)

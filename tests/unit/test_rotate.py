@@ -165,6 +165,25 @@ def test_a_protected_log_is_protected_again(project: Path, vault: Path) -> None:
         tool("chattr", "-a", log)
 
 
+@pytest.mark.parametrize("limit", [5000, 1_000_000])
+def test_a_protected_log_is_protected_again_after_a_kill(project: Path, vault: Path, limit: int) -> None:
+    log = project / "app.log"
+    log.write_bytes(lines(3000))
+    tool("chattr", "+a", log)
+    try:
+        killed = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fallocate:signal=KILL:when=3", "--"]
+        program = [sys.executable, "-c", ROTATE, str(COLLECTIONS), str(project), str(vault)]
+        done = subprocess.run([*killed, *program], capture_output=True, check=False)
+        assert done.returncode in (-9, 137), done.stderr
+        assert b"a" not in tool("lsattr", log).split()[0], "the kill came too early or too late to tell anything"
+        assert rotated(project, vault, rotate_bytes=limit)["problems"] == []
+        assert b"a" in tool("lsattr", log).split()[0]
+        assert whole(project, vault) == lines(3000) or limit > 30000
+        assert sorted(path.name for path in (vault / ".cora").glob("*.json")) == []
+    finally:
+        tool("chattr", "-a", log)
+
+
 def test_where_nothing_can_be_cut_only_what_nobody_has_open(memory: Path) -> None:
     project, vault = memory / "project", memory / "vault"
     project.mkdir()
@@ -202,3 +221,20 @@ def test_the_module(project: Path, vault: Path, capsys: pytest.CaptureFixture[st
     assert run_module(capsys, "rotate", **options)["changed"]
     assert not run_module(capsys, "rotate", check=True, **options)["changed"]
     assert not run_module(capsys, "rotate", **options)["changed"]
+
+
+def test_two_projects_of_one_vault_have_a_file_of_the_same_name(project: Path, vault: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (project / "app.log").write_bytes(lines(3000))
+    (other / "app.log").write_bytes(lines(2000, 5000))
+    killed = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fallocate:signal=KILL:when=3", "--"]
+    program = [sys.executable, "-c", ROTATE, str(COLLECTIONS), str(project), str(vault)]
+    assert subprocess.run([*killed, *program], capture_output=True, check=False).returncode in (-9, 137)
+    assert rotated(other, vault)["changed"]
+    assert rotated(project, vault)["changed"]
+    mine = [json.loads(path.with_suffix(".json").read_bytes())["project"] == str(project) for path in archives(vault)]
+    parts = [tool("gzip", "-dc", path) for path in archives(vault)]
+    for place, is_mine, written in ((project, True, lines(3000)), (other, False, lines(2000, 5000))):
+        kept = [part for part, of_project in zip(parts, mine, strict=True) if of_project == is_mine]
+        assert b"".join(kept) + (place / "app.log").read_bytes() == written

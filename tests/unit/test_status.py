@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils import status as engine
+from ansible_collections.cora.backup.plugins.module_utils import timers
 from ansible_collections.cora.backup.plugins.module_utils.checkpoint import save
 from ansible_collections.cora.backup.plugins.module_utils.restore_record import CHANGING, IN_PLACE, new_record
 from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
@@ -93,10 +94,26 @@ def test_damage_seals_and_missing_files(project: Path, vault: Path) -> None:
     (project / "README.md").unlink()
     document = look(vault)
     assert f"critical: {second.id} is damaged" in texts(document)
-    assert f"warning: 1 backups are not sealed, the newest {first.id}" in texts(document)
+    assert f"warning: 1 backup is not sealed, the newest of them {first.id}" in texts(document)
     assert "gone from the project: README.md" in texts(document)
     assert "cora restore latest --file README.md" in texts(document)
     assert any("README.md  GONE" in line for line in status_summary(document))
+
+
+def test_protection_that_is_wanted_and_not_there(project: Path, vault: Path) -> None:
+    backup(project, vault)
+    (log, *others) = [Path(project, row["path"]) for row in look(vault)["critical"] if row["protected"] is not None]
+    assert others
+    assert look(vault)["ok"]
+    tool("chattr", "+a", log)
+    try:
+        document = look(vault, protect=True)
+        assert f"{log.name}  12 B, protected" in "\n".join(status_summary(document))
+        assert "warning: Critical files can be overwritten: " in texts(document)
+        assert log.name not in texts(document)
+        assert others[0].name in texts(document)
+    finally:
+        tool("chattr", "-a", log)
 
 
 def test_large_files_are_named(project: Path, vault: Path) -> None:
@@ -122,6 +139,7 @@ def test_timers_that_fail_or_stand_still(project: Path, vault: Path, monkeypatch
         "unit": SAVE_TIMER,
         "last_seconds": now - 60,
         "next_seconds": now + 840,
+        "running": False,
         "result": "success",
         "problem": None,
     }
@@ -134,6 +152,14 @@ def test_timers_that_fail_or_stand_still(project: Path, vault: Path, monkeypatch
     document = look(vault, with_timers=True)
     assert "cora-save.timer: its last run ended" in texts(document)
     assert any("cora-backup.timer: last " in line and "success" in line for line in status_summary(document))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("Sat 2026-11-28 19:45:31 UTC", 1795895131.0), ("", None), (None, None), ("n/a", None), ("0", None)],
+)
+def test_what_systemd_says_of_a_time(text: str | None, seconds: float | None) -> None:
+    assert timers._seconds(text) == seconds
 
 
 def test_an_interrupted_restore_is_told(project: Path, vault: Path) -> None:

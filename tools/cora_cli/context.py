@@ -84,6 +84,11 @@ class Context:
         except (TypeError, ValueError) as error:
             raise UsageError(f"{name} must be a number, not {value!r}.") from error
 
+    def is_on(self, name: str) -> bool:
+        """A setting that is true or false; false where it is not set."""
+        value = self.extra_vars.get(name, self.inventory.value(name))
+        return str(value).strip().lower() in ("true", "yes", "on", "1")
+
     def command(self, *words: str) -> str:
         """A command that the person can type next, with the options without which it would mean something else."""
         options = ["--vault", self.vault] if self.vault != self._vault_unasked() else []

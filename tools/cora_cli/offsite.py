@@ -31,15 +31,18 @@ def offsite_if_any(context: Context) -> OffsiteSettings | None:
     return argspec_offsite.offsite_if_any(_params(context))
 
 
-def transport(context: Context) -> str:
-    """C(s3) or C(rclone).
+def uses_rclone(context: Context) -> bool:
+    """Whether rclone carries the backups, and not cora itself."""
+    return bool(_setting(context, "cora_offsite_transport") == "rclone")
 
-    :raises UsageError: when it is neither
+
+def only_by_s3(context: Context, instead: str) -> None:
+    """What rclone cannot do for us is not done by another way than the one that is set.
+
+    :raises UsageError: when rclone carries the backups
     """
-    name = _setting(context, "cora_offsite_transport") or "s3"
-    if name not in ("s3", "rclone"):
-        raise UsageError(f"cora_offsite_transport is s3 or rclone, not {name!r}.")
-    return str(name)
+    if uses_rclone(context):
+        raise UsageError(f"cora_offsite_transport is rclone, and this works with s3 only: {instead}.")
 
 
 def _params(context: Context) -> dict[str, Any]:

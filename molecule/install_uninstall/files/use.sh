@@ -28,6 +28,13 @@ says "$(date -u +%Y%m)" cora list --vault "$vault" || fail "--vault"
 sed -i '/^CORA_VAULT/d' /etc/cora/backup.env
 rm -rf /srv/install_uninstall/other
 
+# The critical files were protected; nobody is surprised by it.
+if echo 'gone' 2> /dev/null > "$project/WORK_LOG.md"; then fail "the work log is not protected"; fi
+says '^All is well' cora status || fail "status: $(cora status)"
+cora protect --check > /dev/null || fail "protect --check"
+says 'put the protection back' cora protect --off || fail "protect --off"
+if cora protect --check > /dev/null; then fail "protect --check of open files"; fi
+if says 'can be overwritten: .*WORK_LOG.md' cora status; then :; else fail "status does not name what is open"; fi
 echo 'gone' > "$project/WORK_LOG.md"
 cora restore latest --file WORK_LOG.md > /dev/null
 grep -qx 'done so far' "$project/WORK_LOG.md" || fail "restore"

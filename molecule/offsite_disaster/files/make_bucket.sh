@@ -4,4 +4,4 @@ set -eu
 update-ca-certificates > /dev/null
 . /etc/cora/backup.env
 printf 'user = "%s:%s"\n' "$SPACES_ACCESS_KEY" "$SPACES_SECRET_KEY" \
-    | curl --silent --fail --show-error --config - --aws-sigv4 aws:amz:us-east-1:s3 --request PUT "https://localhost:$1/cora-backups"
+    | curl --silent --fail --show-error --config - --aws-sigv4 aws:amz:us-east-1:s3 --request PUT "https://127.0.0.1:$1/cora-backups"

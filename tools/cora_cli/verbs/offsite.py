@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 
 from ..context import Context
 from ..errors import DONE, FAILED
-from ..offsite import offsite_settings, transport
+from ..offsite import offsite_settings, uses_rclone
 from ..playbook import run_playbook
 from ..registry import Verb
 from ..variables import Value
@@ -42,8 +42,8 @@ def run_sync(context: Context, options: Namespace) -> int:
     from ansible_collections.cora.backup.plugins.module_utils.offsite_summary import sync_summary
 
     variables: dict[str, Value] = {"cora_vault": context.vault, "dry_run": options.check, "ids": options.ids}
-    module = "rclone_upload" if transport(context) == "rclone" else "spaces_upload"
-    result = run_playbook(context, "offsite_sync", f"cora.backup.{module}", variables)
+    action = "rclone_upload" if uses_rclone(context) else "spaces_upload"
+    result = run_playbook(context, "offsite_sync", f"cora.backup.{action}", variables)
     context.output.document(result)
     context.output.say(sync_summary(result, check=options.check))
     return DONE

@@ -45,8 +45,8 @@ VERBS = (
         configure=configure,
         description=(
             "Make the critical files of the project append-only: what is written stays, more can be added at the end,\n"
-            "and nobody, root included, empties, overwrites, renames or removes them. Editors, sed -i and git\n"
-            "checkout replace files, so they are refused: --off, edit, then protect again. Databases are left alone.\n"
+            "and nobody, root included, empties, overwrites, renames or removes them. Editors, sed -i and git pull\n"
+            "replace files, which they cannot do then: --off, edit, protect again. Databases are left alone.\n"
             "Ends with 1 when a critical file of the newest backup is gone."
         ),
         examples=("cora protect", "cora protect --check", "cora protect --off    # before editing or git pull"),

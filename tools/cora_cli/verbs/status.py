@@ -22,7 +22,8 @@ def run(context: Context, _options: Namespace) -> int:
 
     given: dict[str, Any] = {item.name: context.number(f"cora_status_{item.name}") for item in fields(Limits)}
     limits = Limits(**{name: value for name, value in given.items() if value is not None})
-    result = status(context.vault, project=project_at_hand(context), limits=limits)
+    protect = context.is_on("cora_protect")
+    result = status(context.vault, project=project_at_hand(context), limits=limits, protect=protect)
     context.output.document(result)
     context.output.say(status_summary(result))
     return DONE if result["ok"] else FAILED

@@ -1,0 +1,249 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking over what did not change: frames of an earlier archive, copied as they are.
+
+One walk beside the index of the earlier backup. A frame is copied when all its entries are still there, unchanged and
+with nothing new between them, and when its digest is what the index says: a damaged frame is never copied on, its files
+are read again. Every other frame is written anew from what stands in the project now.
+
+So that archives do not crumble over the years, a frame that shrank, and the few files that came between two frames, are
+put together with their neighbours once these change too: what is copied next to something new must be of some size.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Optional
+
+from .archive_reader import Group
+from .archive_writer import IN_MEMORY_BYTES, OWN_FRAME_BYTES, SHARED_FRAME_BYTES, ArchiveWriter, Packed
+from .earlier_backup import EarlierBackup
+from .errors import IntegrityError
+from .index import Entry
+from .names import path_key, printable
+from .project_archiver import ProjectArchiver, Taken
+from .reuse_rules import ReuseRules
+from .scan import Found
+from .tar_format import FILE, HARDLINK
+
+_SMALL_FRAME_BYTES = SHARED_FRAME_BYTES // 4
+_AT_ONCE_FRAMES = IN_MEMORY_BYTES // OWN_FRAME_BYTES
+#: Directories that are kept open while it is not decided yet whether what is in them has to be read.
+_OPEN_AT_MOST = 2048
+
+
+@dataclass
+class _Candidate:
+    """Frames that may be copied, and what stands in the project now.
+
+    :param linked: files of several names among it: device and inode, and the first name
+    :param fetched: the frames, on their way from the disk
+    """
+
+    group: Group
+    found: list[Found] = field(default_factory=list)
+    linked: dict[tuple[int, int], str] = field(default_factory=dict)
+    fetched: Optional[Future[list[Packed]]] = None
+    spoiled: bool = False
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it should not stand alone. What is always streamed into frames of its own does."""
+        frames, first = self.group.frames, self.group.entries[0]
+        if len(frames) > 1 or frames[0].size_bytes >= _SMALL_FRAME_BYTES:
+            return False
+        return not first.database and first.size_bytes <= frames[0].size_bytes
+
+
+class FrameReuse:
+    """Takes a whole project, and as much of it as can be from an earlier backup.
+
+    :param archiver: takes what has to be read
+    """
+
+    def __init__(
+        self, earlier: EarlierBackup, archiver: ProjectArchiver, writer: ArchiveWriter, rules: ReuseRules
+    ) -> None:
+        self._earlier = earlier
+        self._archiver = archiver
+        self._writer = writer
+        self._rules = rules
+        self._groups: Iterator[Group] = earlier.reader.groups()
+        self._now: Optional[_Candidate] = None
+        self._at = 0  # the entry of it that comes next
+        self._held: Optional[_Candidate] = None
+        self._open: list[int] = []
+        self._reused = archiver.taken.reused
+        self._reused.backup_id = earlier.backup_id
+
+    def run(self) -> Taken:
+        """Take everything.
+
+        :raises VaultError: when the vault cannot be written
+        :raises ProjectError: when the project cannot be read
+        """
+        self._next_group()
+        try:
+            for found in self._archiver.walk(self._close):
+                self._see(found)
+                if len(self._open) > _OPEN_AT_MOST:
+                    self._spoil(only_begun=True)
+                self._close_directories()
+            self._end()
+        finally:
+            self._read_nothing_more()
+        return self._archiver.taken
+
+    def _see(self, found: Found) -> None:
+        if found.kind == FILE and found.status.st_nlink == 1 and self._archiver.is_side_file(found.path):
+            self._archiver.take(found)  # is counted, and not written: it may stand between the entries of a frame
+            return
+        while self._now is not None:
+            entry = self._now.group.entries[self._at]
+            if entry.path == found.path:
+                self._compare(self._now, entry, found)
+                return
+            if path_key(found.path) < path_key(entry.path):
+                break
+            self._spoil()  # the entry is gone
+            self._step()
+        self._spoil(only_begun=True)  # found is new
+        self._archiver.take(found)
+
+    def _compare(self, now: _Candidate, entry: Entry, found: Found) -> None:
+        if not now.spoiled and self._rules.allow(entry, found) and self._fits_links(now, entry, found):
+            now.found.append(found)
+        else:
+            self._spoil()
+            self._archiver.take(found)
+        self._step()
+
+    def _fits_links(self, now: _Candidate, entry: Entry, found: Found) -> bool:
+        """Whether the names of a file are in the archive as they were: the first holds it, the others lead there."""
+        if found.kind != FILE or (found.status.st_nlink == 1 and entry.kind == FILE):
+            return True
+        inode = found.status.st_dev, found.status.st_ino
+        held = self._held.linked.get(inode) if self._held else None
+        first = self._archiver.first_name(found.status) or held or now.linked.get(inode)
+        if entry.kind == HARDLINK:
+            return first == entry.link
+        now.linked[inode] = found.path
+        return first is None
+
+    def _step(self) -> None:
+        now = self._now
+        if now is None:
+            return
+        self._at += 1
+        count = len(now.group.entries)
+        if self._at == count:
+            self._next_group()
+            self._finish(now)
+        elif self._at == count * 3 // 4 and not now.spoiled:
+            self._fetch(now)  # what is left of the walk takes longer than reading a frame
+
+    def _fetch(self, candidate: _Candidate) -> None:
+        if candidate.fetched is None and len(candidate.group.frames) <= _AT_ONCE_FRAMES:
+            candidate.fetched = self._writer.fetch(self._earlier.reader, candidate.group)
+
+    def _next_group(self) -> None:
+        self._at = 0
+        try:
+            group = next(self._groups, None)
+        except IntegrityError as error:
+            self._reused.damaged.append(str(error))
+            group = None
+        # the last group is the end of the archive, and has no entries
+        self._now = _Candidate(group) if group is not None and group.entries else None
+
+    def _finish(self, candidate: _Candidate) -> None:
+        if candidate.spoiled:
+            self._writer.let_grow(False)
+        elif not candidate.is_small:
+            is_linked_well = self._copy_held()
+            if not is_linked_well or not self._copy(candidate):
+                self._read(candidate)
+        elif self._held is not None or self._writer.open_bytes:
+            self._read_held()
+            self._read(candidate)
+        else:
+            self._held = candidate
+
+    def _copy_held(self) -> bool:
+        held, self._held = self._held, None
+        if held is None or self._copy(held):
+            return True
+        self._read(held)
+        return False
+
+    def _read_held(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            self._read(held)
+
+    def _read(self, candidate: _Candidate) -> None:
+        for found in candidate.found:
+            self._archiver.take(found)
+        candidate.found = []
+
+    def _spoil(self, *, only_begun: bool = False) -> None:
+        """The frame cannot be copied: what was seen of it is read, and so is what comes."""
+        self._read_held()
+        now = self._now
+        if now is not None and not now.spoiled and not (only_begun and self._at == 0):
+            now.spoiled = True
+            self._writer.let_grow(True)
+            self._read(now)
+
+    def _copy(self, candidate: _Candidate) -> bool:
+        """Copy frames and plain copies; where something is damaged nothing is, and it is noted."""
+        group = candidate.group
+        plain = [pair for pair in zip(candidate.found, group.entries) if self._rules.has_plain_copy(pair[1])]
+        try:
+            self._copy_plain(plain)
+            self._fetch(candidate)
+            if candidate.fetched is not None:
+                self._writer.add_fetched(group, candidate.fetched.result())
+            else:
+                self._writer.add_copied(group, self._earlier.reader)
+        except IntegrityError as error:
+            self._reused.damaged.append(str(error))
+            for found, _entry in plain:
+                self._archiver.drop_plain(found)
+            return False
+        unpacked_bytes = sum(frame.size_bytes for frame in group.frames)
+        for found, entry in zip(candidate.found, group.entries):
+            # more than that only a file with holes measures
+            self._archiver.adopt(found, entry, stored_bytes=min(entry.size_bytes, unpacked_bytes))
+        self._reused.frames += len(group.frames)
+        self._reused.entries += len(group.entries)
+        self._reused.archive_bytes += sum(frame.length_bytes for frame in group.frames)
+        return True
+
+    def _copy_plain(self, plain: list[tuple[Found, Entry]]) -> None:
+        for found, entry in plain:
+            database = self._rules.database_of(entry)
+            if not self._archiver.adopt_plain(found, entry, self._earlier.directory, database):
+                raise IntegrityError(f"The plain copy of {printable(entry.path)} is damaged.")
+
+    def _end(self) -> None:
+        if self._at:
+            self._spoil()
+            self._writer.let_grow(False)
+        self._copy_held()
+
+    def _close(self, fd: int) -> None:
+        self._open.append(fd)
+
+    def _close_directories(self) -> None:
+        if self._open and self._held is None and not (self._now and self._now.found):
+            self._read_nothing_more()
+
+    def _read_nothing_more(self) -> None:
+        for fd in self._open:
+            os.close(fd)
+        self._open.clear()
