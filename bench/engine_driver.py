@@ -17,6 +17,11 @@ def main(verb: str, project: str, vault: str, *files: str) -> None:
         from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
 
         create_backup(BackupSettings(project=project, vault=vault))
+    elif verb == "save":
+        from ansible_collections.cora.backup.plugins.module_utils.checkpoint import save
+        from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
+
+        save(BackupSettings(project=project, vault=vault))
     elif verb == "verify":
         from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
 

@@ -22,7 +22,7 @@ declare -A packages=(
 )
 # A real S3 service and other people's programs to talk to it; the stages of --fast need none of it.
 declare -A offsite_packages=(
-  [age]=age [ceph-mon]=ceph-mon [ceph-osd]=ceph-osd [ceph]=ceph-common [curl]=curl [faketime]=faketime
+  [age]=age [aws]=awscli [ceph-mon]=ceph-mon [ceph-osd]=ceph-osd [ceph]=ceph-common [curl]=curl [faketime]=faketime
   [openssl]=openssl [radosgw]=radosgw [rclone]=rclone
 )
 [[ " $* " == *" --fast "* ]] || for program in "${!offsite_packages[@]}"; do

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .datasets import Dataset
 from .measure import Command, output, run, shell
 
-FIRST, AGAIN, VERIFY, RESTORE, ONE_FILE = "first", "again", "verify", "restore", "one_file"
+FIRST, AGAIN, SAVE, CHANGED = "first", "again", "save", "changed"
+VERIFY, RESTORE, ONE_FILE = "verify", "restore", "one_file"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Place:
     :param home: for its repository; it exists and is empty
     :param out: a name for the restored tree, which does not exist
     :param one: an empty directory for the one file
+    :param done: the works that were done here, in their order
     """
 
     dataset: Dataset
@@ -30,6 +32,12 @@ class Place:
     out: str
     one: str
     log: str
+    done: list[str] = field(default_factory=list)
+
+    @property
+    def backups(self) -> int:
+        """How many backups were made here."""
+        return sum(work in (FIRST, AGAIN, CHANGED) for work in self.done)
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,7 @@ def _restic() -> Contestant:
     works = {
         FIRST: backup,
         AGAIN: backup,
+        CHANGED: backup,
         VERIFY: lambda place: command(place, "check", "--read-data"),
         RESTORE: lambda place: command(place, "restore", "latest", "--target", place.out),
         ONE_FILE: one_file,
@@ -118,16 +127,20 @@ def _borg() -> Contestant:
         return Command(["borg", *argv], cwd, env)
 
     def restore(place: Place) -> Command:
-        extract = command(place, "extract", "::1")
+        extract = command(place, "extract", f"::{place.backups}")
         return shell(f"mkdir {place.out} && cd {place.out} && {shlex.join(extract.argv)}", env=extract.env)
 
     def one_file(place: Place) -> Command:
-        extract = command(place, "extract", "--stdout", "::1", place.dataset.sample)
+        extract = command(place, "extract", "--stdout", f"::{place.backups}", place.dataset.sample)
         return shell(f"{shlex.join(extract.argv)} > {_one(place)}", env=extract.env)
 
+    def backup(place: Place) -> Command:
+        return command(place, "create", f"::{place.backups + 1}", ".", cwd=place.dataset.path)
+
     works = {
-        FIRST: lambda place: command(place, "create", "::1", ".", cwd=place.dataset.path),
-        AGAIN: lambda place: command(place, "create", "::2", ".", cwd=place.dataset.path),
+        FIRST: backup,
+        AGAIN: backup,
+        CHANGED: backup,
         VERIFY: lambda place: command(place, "check", "--verify-data"),
         RESTORE: restore,
         ONE_FILE: one_file,
@@ -142,13 +155,16 @@ def _borg() -> Contestant:
 
 
 def _rsync() -> Contestant:
-    def copy(place: Place, *options: str, to: str) -> Command:
-        return Command(["rsync", "-aHAX", *options, f"{place.dataset.path}/", f"{place.home}/{to}/"])
+    def copy(place: Place) -> Command:
+        before = [f"--link-dest={place.home}/{place.backups}"] if place.backups else []
+        target = f"{place.home}/{place.backups + 1}/"
+        return Command(["rsync", "-aHAX", *before, f"{place.dataset.path}/", target])
 
     works: dict[str, Callable[[Place], Command]] = {
-        FIRST: lambda place: copy(place, to="1"),
-        AGAIN: lambda place: copy(place, f"--link-dest={place.home}/1", to="2"),
-        RESTORE: lambda place: Command(["rsync", "-aHAX", f"{place.home}/1/", f"{place.out}/"]),
+        FIRST: copy,
+        AGAIN: copy,
+        CHANGED: copy,
+        RESTORE: lambda place: Command(["rsync", "-aHAX", f"{place.home}/{place.backups}/", f"{place.out}/"]),
     }
     return Contestant("rsync", output("rsync", "--version").partition("  protocol")[0], works, package="rsync")
 
@@ -160,6 +176,7 @@ def _rdiff() -> Contestant:
     works: dict[str, Callable[[Place], Command]] = {
         FIRST: backup,
         AGAIN: backup,
+        CHANGED: backup,
         VERIFY: lambda place: Command(["rdiff-backup", "verify", f"{place.home}/repository"]),
         RESTORE: lambda place: Command(["rdiff-backup", "restore", f"{place.home}/repository", place.out]),
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from .contestants import AGAIN, FIRST, ONE_FILE, RESTORE, VERIFY, Contestant, Place
+from .contestants import AGAIN, CHANGED, FIRST, ONE_FILE, RESTORE, SAVE, VERIFY, Contestant, Place
 from .measure import Command, output, run
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -37,6 +37,8 @@ def _cora() -> Contestant:
     works = {
         FIRST: backup,
         AGAIN: backup,
+        SAVE: lambda place: command(place.dataset.path, place, "save"),
+        CHANGED: backup,
         VERIFY: lambda place: command(place.dataset.path, place, "verify", "latest"),
         RESTORE: restore,
         ONE_FILE: one_file,
@@ -61,6 +63,8 @@ def _engine() -> Contestant:
     works = {
         FIRST: backup,
         AGAIN: backup,
+        SAVE: lambda place: command(place, "save", place.dataset.path),
+        CHANGED: backup,
         VERIFY: lambda place: command(place, "verify", place.dataset.path),
         RESTORE: lambda place: command(place, "restore", place.out),
         ONE_FILE: lambda place: command(place, "restore", place.one, place.dataset.sample),

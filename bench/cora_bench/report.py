@@ -1,19 +1,16 @@
 # Copyright: (c) 2026, cora.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables for people: RESULTS.md, and the few lines of it that the README shows."""
+"""Tables for people: RESULTS.md out of all that was measured, and the few lines of it that the README shows."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
-from .contestants import AGAIN, FIRST, ONE_FILE, RESTORE, VERIFY, Contestant
-from .datasets import Dataset
-from .measure import Cost
-from .rounds import Results, Work
+from .contestants import AGAIN, CHANGED, FIRST, ONE_FILE, RESTORE, SAVE, VERIFY
+from .results import Run, cpu, peak, wall
 
 _START, _END = "<!-- bench:start -->", "<!-- bench:end -->"
 _NOTES = """\
@@ -23,16 +20,22 @@ process. Before each measurement everything is written out. Every restored tree 
 `diff -r`, every single file by `cmp`. `cora` is the command as typed, with Ansible around the engine; it hashes, seals
 and calls fsync before it says that a backup is there, and a restore is checked and on disk when it returns. `tar`
 pipelines do none of that (their "verify" compares a CRC of the whole); restic encrypts; borg runs without encryption.
+On ext4, which shares no blocks, a backup in which nothing changed is written whole all the same: there it costs what
+the disk needs for the archive. On XFS and Btrfs it shares the blocks.
 """
 
 
 @dataclass(frozen=True)
 class Bar:
-    """What the project promises itself: a ratio of medians to one peer."""
+    """What the project promises itself: a ratio of medians to one peer.
+
+    :param peer_work: what the peer does for it, where that is another row
+    """
 
     work: str
     peer: str
     ratio: float
+    peer_work: str = ""
 
 
 BARS = (
@@ -40,70 +43,58 @@ BARS = (
     Bar(FIRST, "tar | igzip -1", 1.0),
     Bar(AGAIN, "restic", 0.5),
     Bar(AGAIN, "borg", 0.5),
+    Bar(SAVE, "restic", 0.4, AGAIN),
+    Bar(CHANGED, "restic", 0.5),
     Bar(VERIFY, "restic", 0.8),
     Bar(RESTORE, "restic", 0.8),
     Bar(RESTORE, "tar | gzip", 0.5),
     Bar(ONE_FILE, "restic", 0.5),
 )
 _OURS = ("cora", "cora, engine only")
+#: The one whose bars and whose table stand first.
+MAIN_SET = "mixed"
+_GROWTH = ("hundred", "many")
 
 
-@dataclass(frozen=True)
-class Run:
-    """All that a report is made of."""
-
-    dataset: Dataset
-    contestants: Sequence[Contestant]
-    works: Sequence[Work]
-    results: Results
-    machine: Mapping[str, str]
-    rounds: int
-    cold: bool
-
-    def median(self, work: str, name: str, value: Callable[[Cost], float]) -> float | None:
-        """The middle of the rounds; None where a contestant did not do that work."""
-        costs = self.results.get(work, {}).get(name)
-        return median(value(cost) for cost in costs) if costs else None
-
-
-def _wall(cost: Cost) -> float:
-    return cost.wall_seconds
-
-
-def results_text(run: Run) -> str:
+def results_text(runs: Sequence[Run]) -> str:
     """RESULTS.md."""
-    data = run.dataset
+    lines = ["# Measured", "", "Made by `bench/run`; the numbers of each run are in `bench/results/`.", "", _NOTES]
+    lines += ["![Seconds, medians](results.svg)", ""]
+    for run in sorted(runs, key=lambda run: (run.set_name != MAIN_SET, run.set_name, run.cold)):
+        lines += _run_section(run)
+    lines += _growth_section({run.set_name: run for run in runs if not run.cold})
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _run_section(run: Run) -> list[str]:
+    cache = "cold" if run.cold else "warm"
     lines = [
-        "# Measured",
+        f"## {run.files:,} files, {run.size_bytes / 1e9:.2f} GB (`{run.set_name}`), {cache} cache",
         "",
-        f"Data set `{data.spec.name}`: {data.files:,} files, {data.size_bytes / 1e9:.2f} GB. "
-        f"{'Cold' if run.cold else 'Warm'} cache, {run.rounds} rounds. Made by `bench/run`.",
+        f"{run.rounds} {'round' if run.rounds == 1 else 'rounds'}.",
         "",
         *[f"- {label}: {text}" for label, text in run.machine.items()],
-        *[f"- {one.name}: {one.version}" for one in run.contestants if one.version],
+        *[f"- {name}: {version}" for name, version in run.contestants.items() if version],
         "",
-        _NOTES,
-        "## Bars",
-        "",
-        *_bar_table(run),
     ]
-    for work in run.works:
-        lines += ["", f"## {work.title}", "", *_work_table(run, work)]
-    return "\n".join(lines) + "\n"
+    bars = _bar_table(run)
+    lines += [*bars, ""] if len(bars) > 2 else []
+    for key, title in run.works.items():
+        lines += [f"### {title}", "", *_work_table(run, key), ""]
+    return lines
 
 
 def _bar_table(run: Run) -> list[str]:
     lines = ["| work | bar | `cora` | engine only |", "| --- | --- | --- | --- |"]
-    titles = {work.key: work.title for work in run.works}
     for bar in BARS:
-        peer = run.median(bar.work, bar.peer, _wall)
-        if bar.work not in titles or peer is None:
+        peer = run.median(bar.peer_work or bar.work, bar.peer, wall)
+        if bar.work not in run.works or peer is None:
             continue
         cells = []
         for name in _OURS:
-            own = run.median(bar.work, name, _wall)
+            own = run.median(bar.work, name, wall)
             cells.append("–" if own is None else f"{own / peer:.2f} × {'✓' if own <= bar.ratio * peer else '✗'}")
-        lines.append(f"| {titles[bar.work]} | ≤ {bar.ratio} × {_cell(bar.peer)} | {' | '.join(cells)} |")
+        lines.append(f"| {run.works[bar.work]} | ≤ {bar.ratio} × {_cell(bar.peer)} | {' | '.join(cells)} |")
     return lines
 
 
@@ -111,45 +102,64 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _work_table(run: Run, work: Work) -> list[str]:
+def _work_table(run: Run, work: str) -> list[str]:
     lines = ["| | wall s | CPU s | peak MB | MB/s | `cora` needs |", "| --- | --- | --- | --- | --- | --- |"]
-    own = run.median(work.key, "cora", _wall)
-    for name, costs in run.results[work.key].items():
+    own = run.median(work, "cora", wall)
+    for name, costs in run.results.get(work, {}).items():
         walls = [cost.wall_seconds for cost in costs]
-        middle = median(walls)
+        middle = run.median(work, name, wall) or 0.0
+        peak_mb = (run.median(work, name, peak) or 0) / 1e6
         ratio = f"{own / middle:.2f} ×" if own is not None and name not in _OURS else ""
-        rate = f"{run.dataset.size_bytes / 1e6 / middle:.0f}" if work.key != ONE_FILE else ""
+        rate = f"{run.size_bytes / 1e6 / middle:.0f}" if work != ONE_FILE else ""
         lines.append(
             f"| {_cell(name)} | {middle:.2f} ({min(walls):.2f}–{max(walls):.2f}) "
-            f"| {median(cost.cpu_seconds for cost in costs):.2f} "
-            f"| {median(cost.peak_bytes for cost in costs) / 1e6:.0f} | {rate} | {ratio} |"
+            f"| {run.median(work, name, cpu):.2f} | {peak_mb:.0f} | {rate} | {ratio} |"
         )
+    return lines
+
+
+def _growth_section(runs: dict[str, Run]) -> list[str]:
+    if not all(name in runs for name in _GROWTH):
+        return []
+    small, large = (runs[name] for name in _GROWTH)
+    lines = [
+        f"## From {small.files:,} to {large.files:,} files",
+        "",
+        "| `cora` | wall | peak MB |",
+        "| --- | --- | --- |",
+    ]
+    for key, title in large.works.items():
+        walls = [run.median(key, "cora", wall) for run in (small, large)]
+        peaks = [run.median(key, "cora", peak) for run in (small, large)]
+        if walls[0] and walls[1] and peaks[0] and peaks[1]:
+            lines.append(f"| {title} | × {walls[1] / walls[0]:.1f} | {peaks[0] / 1e6:.0f} → {peaks[1] / 1e6:.0f} |")
     return lines
 
 
 def readme_table(run: Run) -> str:
     """The short table of the README: seconds and MB/s."""
-    names = [name for name in ("cora", "tar | gzip", "restic") if name in {one.name for one in run.contestants}]
-    data = run.dataset
+    names = [name for name in ("cora", "tar | gzip", "restic") if name in run.contestants]
     lines = [
-        f"{data.files:,} files, {data.size_bytes / 1e9:.1f} GB, {run.machine['processor']}, {run.machine['memory']}: "
-        f"seconds (MB/s), median of {run.rounds} rounds. [All numbers](bench/RESULTS.md).",
+        f"{run.files:,} files, {run.size_bytes / 1e9:.1f} GB, {run.machine['processor']}, {run.machine['memory']}, "
+        f"{run.machine['file system']}: seconds (MB/s), median of {run.rounds} rounds. "
+        "[All numbers](bench/RESULTS.md).",
         "",
         f"| | {' | '.join(f'`{_cell(name)}`' for name in names)} |",
         f"| --- |{' --- |' * len(names)}",
     ]
-    for work in run.works:
-        if work.key in (FIRST, VERIFY, RESTORE):
-            cells = [_seconds(run, work.key, name) for name in names]
-            lines.append(f"| {work.title} | {' | '.join(cells)} |")
+    for key, title in run.works.items():
+        if key != ONE_FILE:
+            cells = [_seconds(run, key, name) for name in names]
+            lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _seconds(run: Run, work: str, name: str) -> str:
-    middle = run.median(work, name, _wall)
+    middle = run.median(work, name, wall)
     if middle is None or (work == VERIFY and name == "tar | gzip"):
         return "–"  # gzip -t is no check of the files
-    return f"{middle:.1f} ({run.dataset.size_bytes / 1e6 / middle:.0f})"
+    rate = f" ({run.size_bytes / 1e6 / middle:.0f})" if work in (FIRST, VERIFY, RESTORE) else ""
+    return f"{middle:.1f}{rate}"
 
 
 def fill_readme(path: str, table: str) -> bool:

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .contestants import AGAIN, FIRST, ONE_FILE, RESTORE, VERIFY, Contestant, Place
-from .datasets import Dataset
+from .contestants import AGAIN, CHANGED, FIRST, ONE_FILE, RESTORE, SAVE, VERIFY, Contestant, Place
+from .datasets import Dataset, change
 from .measure import Cost, measure
 
 
@@ -22,11 +22,13 @@ class Work:
     """One row of the results.
 
     :param check: looks at what the work left, after the clock
+    :param prepare: what happens before the clock starts, given how many times it has
     """
 
     key: str
     title: str
     check: Callable[[Place], None] = lambda place: None
+    prepare: Callable[[Place, int], None] = lambda place, number: None
 
 
 def _same_tree(place: Place) -> None:
@@ -46,6 +48,8 @@ def _same_file(place: Place) -> None:
 WORKS = (
     Work(FIRST, "First backup"),
     Work(AGAIN, "Backup, nothing changed"),
+    Work(SAVE, "Save, nothing changed"),
+    Work(CHANGED, "Backup, 1 % of the files changed", prepare=lambda place, number: change(place.dataset, number)),
     Work(VERIFY, "Verify, everything read"),
     Work(RESTORE, "Full restore", _same_tree),
     Work(ONE_FILE, "One file out", _same_file),
@@ -62,6 +66,7 @@ def run_rounds(
     top = os.path.join(scratch, "rounds")
     discard(top)
     results: Results = {work.key: {} for work in works}
+    turns = 0
     for number in range(rounds):
         turn = number % len(contestants)
         for contestant in [*contestants[turn:], *contestants[:turn]]:
@@ -70,11 +75,14 @@ def run_rounds(
             for work in works:
                 if work.key not in contestant.works:
                     continue
+                turns += 1
+                work.prepare(place, turns)
                 _warm(dataset, cold=cold)
                 cost = measure(contestant.works[work.key](place), place.log, cold=cold)
                 results[work.key].setdefault(contestant.name, []).append(cost)
+                place.done.append(work.key)
                 print(
-                    f"round {number + 1}  {contestant.name:18} {work.title:24} {cost.wall_seconds:7.2f} s wall "
+                    f"round {number + 1}  {contestant.name:18} {work.title:32} {cost.wall_seconds:7.2f} s wall "
                     f"{cost.cpu_seconds:7.2f} s CPU {cost.peak_bytes / 1e6:6.0f} MB",
                     flush=True,
                 )

@@ -71,5 +71,7 @@ class CallbackModule(CallbackBase):
         # playbooks of this collection show the summary in a debug task for those who run them without this callback
         self._last = lines
         host = result._host.get_name()
+        # what is said once is about all hosts
+        about_one = host != "localhost" and not result._task.run_once
         for line in lines:
-            self._display.display(str(line) if host == "localhost" else f"{host}: {line}")
+            self._display.display(f"{host}: {line}" if about_one else str(line))

@@ -67,9 +67,10 @@ class ChangeFinder:
         self._unreadable_before = frozenset(unreadable_before)
         self.changes = Changes()
 
-    def run(self) -> Changes:
+    def run(self, *, until_first: bool = False) -> Changes:
         """Walk the project once.
 
+        :param until_first: it is only asked whether anything changed since the state: stop where it did
         :raises ProjectError: when the project cannot be read
         :raises IntegrityError: when the index of the state is damaged
         """
@@ -88,6 +89,8 @@ class ChangeFinder:
                     back.add(found.path)
             elif placed is not None:
                 gone.add(placed[0].path)
+            if until_first and self.changes.since_last:
+                return self.changes
         hidden = {path for path, _reason in self.changes.notes.unreadable}
         # what stands in a directory that cannot be read just now is not deleted
         gone = {path for path in gone if hidden.isdisjoint(with_parents(path))}
@@ -114,8 +117,12 @@ class ChangeFinder:
     def _main_files(self, walked: Iterator[Found]) -> Iterator[Found]:
         """Leave out what stands beside a database: the copy of the database has it."""
         for found in walked:
-            if not any(found.path.endswith(end) and found.path[: -len(end)] in self._databases for end in _SIDE_FILES):
-                yield found
+            if found.path.endswith(_SIDE_FILES) and self._is_beside_database(found.path):
+                continue
+            yield found
+
+    def _is_beside_database(self, path: str) -> bool:
+        return any(path.endswith(end) and path[: -len(end)] in self._databases for end in _SIDE_FILES)
 
     def _look(self, found: Found, placed: Optional[tuple[Entry, Layer]]) -> None:
         entry = placed[0] if placed else None

@@ -21,8 +21,9 @@ from .backup import OpenedVault, check_settings, open_vault, write_backup
 from .catalog import newest_of
 from .changes import ChangeFinder, Changes
 from .describe import checkpoint_report
-from .errors import CoraError, IntegrityError, NotFoundError, ProgramError, RestoreError
+from .errors import CoraError, IntegrityError, LockedError, NotFoundError, ProgramError, RestoreError
 from .git_repo import GitRepo
+from .inode_flags import is_sealed
 from .present import present_entries
 from .progress import Progress
 from .project_archiver import Taken, write_entries
@@ -59,15 +60,49 @@ def save(settings: BackupSettings, *, prefer_full: bool = False, check: bool = F
     return result
 
 
+def nothing_to_save(settings: BackupSettings) -> Optional[dict[str, Any]]:
+    """What :func:`save` would answer where nothing changed; None where it has, or may have, something to do.
+
+    Writes nothing, and stops at the first change: a quick look before all that a run costs.
+
+    :raises CoraError: when vault or project cannot be read
+    """
+    check_settings(settings)
+    started = time.monotonic()
+    vault = Vault(settings.vault)
+    if not os.path.isdir(vault.staging) or os.listdir(vault.staging):
+        return None
+    try:
+        with vault.lock(reading=True):
+            state = next(_states(vault, settings.project), None)
+            if state is None or not _is_in_order(vault, state, settings):
+                return None
+            if ChangeFinder(settings, state.source, _unreadable_in(state)).run(until_first=True).since_last:
+                return None
+    except (IntegrityError, LockedError):
+        return None
+    result = _unchanged(settings, state, sealed=True)
+    return {**result, "recovered": [], "duration_seconds": round(time.monotonic() - started, 3)}
+
+
+def _is_in_order(vault: Vault, state: SavedState, settings: BackupSettings) -> bool:
+    """Whether a run would find nothing to put right, and would compare by the same rules as the last one."""
+    same_rules = state.report["settings"].get("exclude") == list(settings.exclude)
+    return same_rules and is_sealed(state.directory) and vault.is_protected()
+
+
 def _compare(settings: BackupSettings, vault: Vault) -> tuple[Optional[SavedState], Optional[Changes]]:
     """The newest saved state that can be built on, and how the project differs from it; none: a backup is due."""
     for state in _states(vault, settings.project):
-        unreadable = [entry["path"] for entry in state.report["unreadable"]]
         try:
-            return state, ChangeFinder(settings, state.source, unreadable).run()
+            return state, ChangeFinder(settings, state.source, _unreadable_in(state)).run()
         except IntegrityError:
             continue  # its index is damaged: the state before it will do
     return None, None
+
+
+def _unreadable_in(state: SavedState) -> list[str]:
+    return [entry["path"] for entry in state.report["unreadable"]]
 
 
 def _states(vault: Vault, project: str) -> Iterator[SavedState]:
@@ -110,18 +145,22 @@ def _save(settings: BackupSettings, opened: OpenedVault, prefer_full: bool) -> d
     if kind == "full" or state is None or changes is None:
         return {"kind": "full", **write_backup(settings, opened)}
     if kind is None:
-        return {
-            "changed": False,
-            "kind": None,
-            "id": state.state_id,
-            "path": state.directory,
-            "project": settings.project,
-            "vault": settings.vault,
-            "sealed": opened.unsealable is None,
-            "warnings": [],
-            "incomplete": False,
-        }
+        return _unchanged(settings, state, sealed=opened.unsealable is None)
     return _write_checkpoint(settings, opened, state, changes)
+
+
+def _unchanged(settings: BackupSettings, state: SavedState, *, sealed: bool) -> dict[str, Any]:
+    return {
+        "changed": False,
+        "kind": None,
+        "id": state.state_id,
+        "path": state.directory,
+        "project": settings.project,
+        "vault": settings.vault,
+        "sealed": sealed,
+        "warnings": [],
+        "incomplete": False,
+    }
 
 
 def _write_checkpoint(

@@ -20,6 +20,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from json.encoder import encode_basestring_ascii as _quoted
+from operator import itemgetter
 from typing import Any, NamedTuple, Optional, Union
 
 from .durable import VaultFile
@@ -95,6 +96,10 @@ class Entry(NamedTuple):
     fresh: Optional[tuple[int, int, int]] = None
 
 
+_required = itemgetter("path", "type", "size", "mode", "uid", "gid", "mtime_ns", "frame", "at")
+_KEYS_OF_A_FILE = 11  # of nearly every line: the required ones, source and sha256
+
+
 def encode_entry(entry: Entry) -> str:
     """The line of an entry, ASCII only; what says nothing is left out.
 
@@ -136,23 +141,29 @@ def entry_of_line(line: dict[str, Any]) -> Entry:
     :raises KeyError, TypeError, ValueError, IndexError: when it is none
     """
     get = line.get
-    source, wal, fresh = get("source"), get("wal"), get("fresh")
+    path, kind, size_bytes, mode, uid, gid, mtime_ns, frame, at = _required(line)
+    source, sha256 = get("source"), get("sha256")
     # numbers that are numbers, texts that are texts: anything else is a TypeError here, and not later
-    line["size"] | line["uid"] | line["gid"] | line["mtime_ns"] | line["frame"] | line["at"] | get("frames", 1)
-    line["path"] + line["type"] + get("link", "") + (get("sha256") or "")
+    size_bytes | uid | gid | mtime_ns | frame | at | get("frames", 1)
+    path + kind + (sha256 or "")
     # by position: the names cost as much again as the entry
+    if source and sha256 and len(line) == _KEYS_OF_A_FILE:
+        seen = source[0], source[1], source[2]
+        return Entry(path, kind, size_bytes, int(mode, 8), uid, gid, mtime_ns, frame, at, 1, sha256, "", seen)
+    wal, fresh = get("wal"), get("fresh")
+    get("link", "") + ""
     return Entry(
-        line["path"],
-        line["type"],
-        line["size"],
-        int(line["mode"], 8),
-        line["uid"],
-        line["gid"],
-        line["mtime_ns"],
-        line["frame"],
-        line["at"],
+        path,
+        kind,
+        size_bytes,
+        int(mode, 8),
+        uid,
+        gid,
+        mtime_ns,
+        frame,
+        at,
         get("frames", 1),
-        get("sha256"),
+        sha256,
         get("link", ""),
         (source[0], source[1], source[2]) if source else None,
         (wal[0], wal[1]) if wal else None,

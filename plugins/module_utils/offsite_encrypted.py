@@ -16,7 +16,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from . import durable, layout
-from .names import to_bytes
+from .errors import OffsiteError
+from .names import printable, to_bytes
 from .offsite_crypt import check_recipients, encrypt_file
 from .offsite_items import Bundle, Item, plain_bundle
 from .offsite_layout import ENCRYPTED, key_of
@@ -25,6 +26,7 @@ from .parallel import ordered_map
 from .vault import Vault, is_id
 
 _RECIPIENTS = "recipients"
+_AT_MOST_OF_FREE = 0.8
 
 
 def encrypted_bundle(vault: Vault, backup_id: str, prefix: str, recipients: Sequence[str]) -> Bundle:
@@ -35,6 +37,7 @@ def encrypted_bundle(vault: Vault, backup_id: str, prefix: str, recipients: Sequ
     check_recipients(recipients)
     plain = plain_bundle(vault, backup_id, prefix)
     top = _prepare(vault, backup_id, recipients)
+    _check_room(top, [*plain.items, plain.marker])
 
     def encrypted(item: Item) -> Item:
         target = os.path.join(top, staged_name(item.path))
@@ -51,6 +54,19 @@ def encrypted_bundle(vault: Vault, backup_id: str, prefix: str, recipients: Sequ
 
     *items, marker = ordered_map(encrypted, [*plain.items, plain.marker])
     return replace(plain, items=tuple(items), marker=marker, encrypted=True)
+
+
+def _check_room(top: str, items: Sequence[Item]) -> None:
+    """Ciphertext must not take the room that the next backup of the vault needs."""
+    missing = [item for item in items if not os.path.exists(os.path.join(top, staged_name(item.path)))]
+    needed = sum(item.size_bytes for item in missing)
+    found = os.statvfs(top)
+    free = found.f_bavail * found.f_frsize
+    if needed > free * _AT_MOST_OF_FREE:
+        raise OffsiteError(
+            f"Encrypting it needs {needed} bytes in {printable(top)} until it is sent, and {free} are free there, of "
+            "which the next backup needs some. Free space in the vault."
+        )
 
 
 def staged_name(path: str) -> str:

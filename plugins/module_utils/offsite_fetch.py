@@ -127,7 +127,7 @@ def _place(vault: Vault, backup_id: str) -> Iterator[str]:
     top = os.path.join(directory_of(vault), "fetching")
     durable.make_directories(top)
     with _held(os.path.join(top, "lock"), vault):
-        _forget_old(top, backup_id)
+        _forget_old(vault, top, backup_id)
         place = os.path.join(top, backup_id)
         durable.make_directories(place)
         yield place
@@ -151,11 +151,14 @@ def _held(path: str, vault: Vault) -> Iterator[None]:
         os.close(fd)
 
 
-def _forget_old(top: str, wanted: str) -> None:
-    """What a killed run began long ago, and nobody went on with, takes room for nothing."""
+def _forget_old(vault: Vault, top: str, wanted: str) -> None:
+    """What a killed run began long ago and nobody went on with, or had published already, takes room for nothing."""
     for name in os.listdir(top):
         path = os.path.join(top, name)
-        if name not in (wanted, "lock") and time.time() - os.lstat(path).st_mtime > _FORGOTTEN_AFTER_SECONDS:
+        if name in (wanted, "lock"):
+            continue
+        is_old = time.time() - os.lstat(path).st_mtime > _FORGOTTEN_AFTER_SECONDS
+        if is_old or os.path.isdir(vault.path_of(name)):
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -219,7 +222,7 @@ class _Fetch:
 
         def decrypt(file: RemoteFile) -> None:
             target = os.path.join(self.backup, file.path)
-            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+            durable.make_directories(os.path.dirname(target))
             try:
                 decrypt_file(self._target(file.path), target, identity)
             except IntegrityError as error:

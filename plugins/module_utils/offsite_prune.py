@@ -25,7 +25,7 @@ from .names import printable
 from .offsite_layout import backup_prefix, ids_newest_first, key_of, marker, unescape_text
 from .offsite_notes import read_note, write_note
 from .offsite_pruned import note_pruned, pruned_ids
-from .offsite_settings import OffsiteSettings
+from .offsite_settings import Credentials, OffsiteSettings
 from .offsite_verify import VerifyRequest, verify_remote
 from .prune import decision_document
 from .remover import REMOVED, REMOVING, write_log
@@ -72,7 +72,7 @@ def prune_offsite(request: OffsitePruneRequest, *, check: bool = False) -> dict[
     return run.result(started)
 
 
-def _key_to_delete(request: OffsitePruneRequest, run: _Run) -> Any:
+def _key_to_delete(request: OffsitePruneRequest, run: _Run) -> Credentials:
     if not run.going() and not run.half_removed:
         return request.offsite.credentials  # nothing to do, so no other key is needed
     return deleting_credentials(request.offsite)

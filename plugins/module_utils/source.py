@@ -96,6 +96,8 @@ class Source:
 
         :raises IntegrityError: when an index is damaged
         """
+        if len(self.layers) == 1 and not self.deleted:
+            return self.layers[0].placed()
         merged: Iterable[tuple[Entry, Layer]] = ()
         for layer in self.layers:
             merged = _overlay(merged, layer.placed(), self.deleted)

@@ -15,6 +15,8 @@ from .summary import age_text, count_text, size_text
 Result = Mapping[str, Any]
 
 _SHOWN_AT_MOST = 12
+_WHAT_AT_MOST = 120
+_DAYS_THAT_MATTER = 3650
 _ORDER = {"unreachable": 0, "failed": 1, "critical": 2, "warning": 3, "ok": 4}
 
 
@@ -70,22 +72,22 @@ def _offsite(state: Optional[Result]) -> str:
 
 def _disk(disk: Result) -> str:
     text = f"{size_text(disk['free_bytes'])} free of {size_text(disk['total_bytes'])}"
-    if disk["days_left"] is None:
+    if disk["days_left"] is None or disk["days_left"] > _DAYS_THAT_MATTER:
         return text
     return f"{text}, {size_text(disk['growth_bytes_per_day'])} a day: {disk['days_left']:.0f} days left"
 
 
 def _timer(row: Result) -> str:
-    parts = [
-        f"last {_ago(row['last_seconds'])}",
-        row["result"] or "no result yet",
-        f"next {_ahead(row['next_seconds'])}",
-    ]
-    return f"{row['unit']}: {row['problem']}" if row["problem"] else f"{row['unit']}: {', '.join(parts)}"
+    if row["problem"]:
+        return f"{row['unit']}: {row['problem']}"
+    if row["running"]:
+        return f"{row['unit']}: runs now"
+    last = f"last {_ago(row['last_seconds'])}, {row['result'] or 'no result'}" if row["last_seconds"] else "not run yet"
+    return f"{row['unit']}: {last}, next {_ahead(row['next_seconds'])}"
 
 
-def _ago(seconds: Optional[float]) -> str:
-    return "never" if not seconds else f"{_span(time.time() - seconds)} ago"
+def _ago(seconds: float) -> str:
+    return f"{_span(time.time() - seconds)} ago"
 
 
 def _ahead(seconds: Optional[float]) -> str:
@@ -145,10 +147,15 @@ def _facts(result: Result) -> list[str]:
             "-",
             "-",
             "-",
-            printable(str(result.get("unreachable") or result.get("error")).split("\n", maxsplit=1)[0]),
+            _short(printable(str(result.get("unreachable") or result.get("error")).split("\n", maxsplit=1)[0])),
         ]
     ages = [age_text(row["created_at"]) if row else "none" for row in _newest_rows(result)]
-    return [*ages, size_text(result["disk"]["free_bytes"]), " ".join(_texts(result))]
+    return [*ages, size_text(result["disk"]["free_bytes"]), _short(" ".join(_texts(result)))]
+
+
+def _short(text: str) -> str:
+    # a line of a table; all of it is said by `cora status` there
+    return text if len(text) <= _WHAT_AT_MOST else f"{text[: _WHAT_AT_MOST - 2]} …"
 
 
 def _newest_rows(result: Result) -> list[Optional[Result]]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from typing import Any, Optional
 
 from .errors import ProgramError
@@ -28,13 +29,15 @@ def _row(name: str) -> dict[str, Any]:
     service = name.replace(".timer", ".service")
     try:
         timer = _properties(name, "ActiveState", "LastTriggerUSec", "NextElapseUSecRealtime")
-        unit = _properties(service, "Result", "ExecMainStatus")
+        unit = _properties(service, "ActiveState", "Result", "ExecMainStatus")
     except ProgramError as error:
-        return {"unit": name, "last_seconds": None, "next_seconds": None, "result": None, "problem": str(error)}
+        unknown = dict.fromkeys(("last_seconds", "next_seconds", "result"))
+        return {"unit": name, **unknown, "running": False, "problem": str(error)}
     return {
         "unit": name,
         "last_seconds": _seconds(timer.get("LastTriggerUSec")),
         "next_seconds": _seconds(timer.get("NextElapseUSecRealtime")),
+        "running": unit.get("ActiveState") == "activating",
         "result": unit.get("Result"),
         "problem": _problem(timer, unit),
     }
@@ -49,13 +52,17 @@ def _problem(timer: dict[str, str], unit: dict[str, str]) -> Optional[str]:
 
 
 def _properties(unit: str, *names: str) -> dict[str, str]:
-    # --timestamp=unix gives "@seconds"; older systemd knows only text, which is then not shown
-    done = run(["systemctl", "show", "--timestamp=unix", f"--property={','.join(names)}", unit], timeout_seconds=10.0)
+    # what timers have is only shown as text, --timestamp=unix or not; so at least in a zone that is known
+    argv = ["systemctl", "show", f"--property={','.join(names)}", unit]
+    done = run(argv, timeout_seconds=10.0, env={"TZ": "UTC"})
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def _seconds(text: Optional[str]) -> Optional[float]:
-    if not text or not text.startswith("@"):
+    """From C(Sat 2026-11-28 19:45:31 UTC); None for what is no time, such as C(n/a)."""
+    without_weekday = (text or "").partition(" ")[2]
+    try:
+        return datetime.strptime(without_weekday.replace("UTC", "+0000"), "%Y-%m-%d %H:%M:%S %z").timestamp()
+    except ValueError:
         return None
-    return float(text[1:])

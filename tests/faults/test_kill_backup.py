@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,28 @@ def test_killed_anywhere(calls: tuple[str, ...], only: str, project: Path, place
     assert not problems, "\n".join(problems)
 
 
-def _kill(place: Path, project: Path, number: int, point: Point) -> str:
+@pytest.mark.parametrize("calls", [SYNCS, RENAMES], ids=["fsync", "rename"])
+def test_killed_while_frames_are_taken_over(calls: tuple[str, ...], project: Path, place: Path) -> None:
+    time.sleep(1.1)  # younger files are read again
+    counted = str(place / "counted")
+    engine("backup", project=str(project), vault=counted).result()
+    where = points(place / "count", calls, "backup", project=str(project), vault=counted)
+    problems = [
+        problem
+        for problem in side_by_side(
+            lambda numbered: _kill(place, project, *numbered, with_earlier=True), enumerate(where)
+        )
+        if problem
+    ]
+    assert not problems, "\n".join(problems)
+
+
+def _kill(place: Path, project: Path, number: int, point: Point, *, with_earlier: bool = False) -> str:
     vault = place / f"vault{number}"
     arguments: dict[str, Any] = {"project": str(project), "vault": str(vault)}
     try:
+        if with_earlier:
+            engine("backup", **arguments).result()
         killed_at(point, place / f"log{number}", "backup", **arguments)
         half = listed(vault)
         for backup_id in half:
@@ -43,6 +62,7 @@ def _kill(place: Path, project: Path, number: int, point: Point) -> str:
         staged = _staged(vault)
         after = engine("backup", **arguments).result()
         assert after["sealed"]
+        assert bool(after["reused"]["frames"]) == bool(half), "frames of an earlier backup are taken over"
         assert after["id"] not in half, "an id was used twice"
         assert listed(vault) == sorted([*half, after["id"]])
         assert _staged(vault) == []

@@ -18,6 +18,7 @@ from ansible_collections.cora.backup.plugins.module_utils.errors import (
     CoraError,
     IntegrityError,
     NotFoundError,
+    OffsiteError,
     SettingsError,
 )
 from ansible_collections.cora.backup.plugins.module_utils.offsite_settings import OffsiteSettings
@@ -186,3 +187,20 @@ def test_verify(with_key: OffsiteSettings, there: Made, vault: Path) -> None:
     for deep in (False, True):
         found = verify_offsite(VerifyRequest(str(vault), with_key, there.id, deep=deep))
         assert (found["ok"], found["encrypted"], found["damaged"]) == (True, True, [])
+
+
+def test_ciphertext_takes_no_room_that_the_next_backup_needs(
+    sealed_letters: OffsiteSettings, client: Any, project: Path, tmp_path: Path
+) -> None:
+    (project / "noise").write_bytes(os.urandom(9 * MIB))
+    mount = tmp_path / "small"
+    mount.mkdir()
+    tool("mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", mount)
+    try:
+        made = backup(project, mount / "vault", seal="best_effort")
+        with pytest.raises(OffsiteError, match="Free space"):
+            upload_backup(connect(sealed_letters), str(mount / "vault"), made.id)
+        assert client.list_objects_v2(Bucket=sealed_letters.bucket).get("KeyCount") == 0
+    finally:
+        remove_sealed(mount / "vault")
+        tool("umount", mount)

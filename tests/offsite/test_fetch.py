@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -250,3 +251,24 @@ def _refuse_after(proxy: ChaosProxy, received_bytes: int) -> None:
     while proxy.received_bytes < received_bytes:
         time.sleep(0.01)
     proxy.refuse = True
+
+
+def test_the_newest_of_a_thousand_is_found_with_a_handful_of_requests(
+    settings: OffsiteSettings, client: Any, rgw: Rgw, there: Made, new_vault: Path
+) -> None:
+    ids = [f"2025{month:02d}{day:02d}-{hour:02d}0000-nogit" for month in range(1, 11) for day in range(1, 26)
+           for hour in (1, 7, 13, 19)]  # fmt: skip
+    assert len(ids) == 1000
+
+    def put(backup_id: str) -> None:
+        client.put_object(Bucket=settings.bucket, Key=key_of(settings.prefix, backup_id, layout.SUMS), Body=b"")
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(put, ids))
+    seen = len(rgw.main.log)
+    assert fetch(settings, new_vault, "latest", check=True)["id"] == there.id
+    asked = re.findall(r'"(?:GET|HEAD) /\S*', rgw.main.log[seen:])
+    assert 0 < len(asked) <= 12, asked
+    seen = len(rgw.main.log)
+    assert fetch(settings, new_vault, "20250907-13", check=True)["id"] == "20250907-130000-nogit"
+    assert len(re.findall(r'"(?:GET|HEAD) /\S*', rgw.main.log[seen:])) <= 12

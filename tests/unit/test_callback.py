@@ -56,3 +56,17 @@ def test_playbooks_say_the_same_without_it_and_in_check_mode(project: Path, vaul
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{project} would be backed up to {vault}." in done.stdout
     assert not vault.exists()
+
+
+def test_a_table_of_many_hosts_is_no_line_of_one(tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts.yml"
+    local = '{ansible_connection: local, ansible_python_interpreter: "{{ ansible_playbook_python }}"}'
+    hosts.write_text(f"all: {{hosts: {{one: , two: }}, vars: {local}}}\n")
+    options = ("--inventory", str(hosts), "-e", f"cora_vault={tmp_path}/none")
+    done = run("status.yml", *options, callback="cora.backup.summary", directory=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    *_, head, one, two, _empty, verdict = done.stdout.splitlines()
+    assert head.startswith("HOST  STATE ")
+    assert one.startswith("one   CRITICAL")
+    assert two.startswith("two   CRITICAL")
+    assert verdict == "2 of 2 hosts need somebody."

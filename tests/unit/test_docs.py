@@ -113,7 +113,7 @@ def problem_with(words: list[str]) -> str | None:
     while words and words[0].startswith("-"):
         words = words[2:] if words[0] in ("--project", "--vault", "-e") else words[1:]
     for word in words[:2]:
-        if not re.fullmatch(r"[a-z]+", word) or (verb and verb[0] != "backup"):
+        if not re.fullmatch(r"[a-z]+", word) or (verb and verb[0] not in ("backup", "offsite")):
             break
         verb.append(word)
     text = help_of(*verb)
@@ -138,6 +138,14 @@ def test_every_playbook_and_setting_that_the_documentation_mentions_exists() -> 
     assert {"backup", "restore"} <= names <= {path.stem for path in (REPO / "playbooks").glob("*.yml")}
     settings = (REPO / "inventory/group_vars/all.yml").read_text() + (REPO / "playbooks/restore.yml").read_text()
     assert set(re.findall(r"\bcora_[a-z_]+\b", text)) - {"cora_cli"} <= set(re.findall(r"\bcora_[a-z_]+\b", settings))
+
+
+def test_the_page_of_the_collection_names_all_of_it() -> None:
+    rows = re.findall(r"^\| `(\S+)` \|", (REPO / "docs/collection.md").read_text(encoding="utf-8"), re.MULTILINE)
+    there = [f"playbooks/{path.name}" for path in REPO.glob("playbooks/*.yml")]
+    there += [f"cora.backup.{path.stem}" for path in REPO.glob("plugins/modules/*.py")]
+    there += [f"cora.backup.{path.parent.name}" for path in REPO.glob("roles/*/tasks")]
+    assert sorted(rows) == sorted(there)
 
 
 def test_the_two_commands_of_the_first_screen_are_there() -> None:

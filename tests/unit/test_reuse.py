@@ -248,6 +248,16 @@ def _cache(top: Path) -> None:
     (top / "src/part4/CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n")
 
 
+def _become_database(top: Path) -> None:
+    (top / "fake.db").unlink()
+    make_database(top / "fake.db")
+
+
+def _lead_elsewhere(top: Path) -> None:
+    (top / "links/soft").unlink()
+    (top / "links/soft").symlink_to("second")
+
+
 CHANGES: dict[str, Callable[[Path], Any]] = {
     "a log that is cut": _append("server.log"),
     "a critical file": _append("README.md"),
@@ -256,11 +266,11 @@ CHANGES: dict[str, Callable[[Path], Any]] = {
     "a file with holes": _append("sparse.img"),
     "a database": _change_database,
     "a database is none any more": lambda top: (top / "app.db").write_text("text\n"),
-    "a file becomes a database": lambda top: ((top / "fake.db").unlink(), make_database(top / "fake.db")),
+    "a file becomes a database": _become_database,
     "what stands beside a database": lambda top: (top / "app.db-journal").write_bytes(b""),
     "one of several names": _append("links/second"),
     "the first of several names goes": lambda top: (top / "links/first").unlink(),
-    "a link leads elsewhere": lambda top: ((top / "links/soft").unlink(), (top / "links/soft").symlink_to("second")),
+    "a link leads elsewhere": _lead_elsewhere,
     "an attribute": lambda top: os.setxattr(top / "README.md", "user.note", b"other"),
     "an ACL": lambda top: tool("setfacl", "-m", "u:77:r", top / "src/part1"),
     "an owner": lambda top: os.chown(top / "links/soft", 12, 34, follow_symlinks=False),
@@ -342,7 +352,8 @@ def test_a_log_of_a_database_that_moves(tree: Path, vault: Path, others: Path, t
     connection.commit()
     made = both(tree, vault, others, tmp_path)
     connection.close()
-    assert tool("sqlite3", made.path / "db/app.db", "SELECT count(*) FROM t WHERE x = 'second'") == b"1\n"
+    uri = f"file:{made.path}/db/app.db?immutable=1"
+    assert tool("sqlite3", uri, "SELECT count(*) FROM t WHERE x = 'second'") == b"1\n"
 
 
 def test_paranoid_takes_nothing_over(tree: Path, vault: Path) -> None:

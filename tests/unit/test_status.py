@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils import status as engine
+from ansible_collections.cora.backup.plugins.module_utils import timers
 from ansible_collections.cora.backup.plugins.module_utils.checkpoint import save
 from ansible_collections.cora.backup.plugins.module_utils.restore_record import CHANGING, IN_PLACE, new_record
 from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
@@ -138,6 +139,7 @@ def test_timers_that_fail_or_stand_still(project: Path, vault: Path, monkeypatch
         "unit": SAVE_TIMER,
         "last_seconds": now - 60,
         "next_seconds": now + 840,
+        "running": False,
         "result": "success",
         "problem": None,
     }
@@ -150,6 +152,14 @@ def test_timers_that_fail_or_stand_still(project: Path, vault: Path, monkeypatch
     document = look(vault, with_timers=True)
     assert "cora-save.timer: its last run ended" in texts(document)
     assert any("cora-backup.timer: last " in line and "success" in line for line in status_summary(document))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("Sat 2026-11-28 19:45:31 UTC", 1795895131.0), ("", None), (None, None), ("n/a", None), ("0", None)],
+)
+def test_what_systemd_says_of_a_time(text: str | None, seconds: float | None) -> None:
+    assert timers._seconds(text) == seconds
 
 
 def test_an_interrupted_restore_is_told(project: Path, vault: Path) -> None:

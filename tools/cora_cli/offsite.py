@@ -36,6 +36,15 @@ def uses_rclone(context: Context) -> bool:
     return bool(_setting(context, "cora_offsite_transport") == "rclone")
 
 
+def only_by_s3(context: Context, instead: str) -> None:
+    """What rclone cannot do for us is not done by another way than the one that is set.
+
+    :raises UsageError: when rclone carries the backups
+    """
+    if uses_rclone(context):
+        raise UsageError(f"cora_offsite_transport is rclone, and this works with s3 only: {instead}.")
+
+
 def _params(context: Context) -> dict[str, Any]:
     from ansible_collections.cora.backup.plugins.module_utils.argspec_offsite import OFFSITE_SPEC
 

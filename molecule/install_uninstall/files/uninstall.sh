@@ -15,7 +15,7 @@ for path in /opt/cora /usr/local/bin/cora /etc/bash_completion.d/cora /etc/logro
   /etc/cora/settings.yml /var/lib/cora /etc/cron.d/cora; do
   [ ! -e "$path" ] || fail "$path stays"
 done
-[ -z "$(find /etc/systemd -name 'cora-*')" ] || fail "units stay"
+[ -z "$(find /etc/systemd /var/lib/systemd/timers -name '*cora-*')" ] || fail "units stay"
 systemctl list-units --all --no-legend 'cora-*' | grep -q cora- && fail "systemd still knows units"
 diff "$top/AGENTS.before" AGENTS.md || fail "AGENTS.md is not as it was"
 echo 'edited' > WORK_LOG.md || fail "critical files stay protected"

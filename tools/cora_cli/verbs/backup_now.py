@@ -13,6 +13,7 @@ from ..context import Context
 from ..errors import DONE, INCOMPLETE
 from ..playbook import run_playbook
 from ..registry import Verb
+from ..variables import Value
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -32,7 +33,7 @@ def run(context: Context, options: Namespace) -> int:
     context.output.note(f"Backing up {project} to {vault}")
     if context.set_project is None and _stands_in_checkout(context) and project != str(ROOT):
         context.output.note(f"(the project around this checkout; the checkout itself: --project {ROOT})")
-    variables = {"cora_project": project, "cora_vault": vault}
+    variables: dict[str, Value] = {"cora_project": project, "cora_vault": vault}
     if options.paranoid:
         variables["cora_paranoid"] = True
     result = run_playbook(context, "backup", "cora.backup.snapshot", variables)

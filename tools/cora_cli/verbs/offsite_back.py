@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..context import Context
 from ..errors import DONE, FAILED
-from ..offsite import offsite_settings
+from ..offsite import offsite_settings, only_by_s3, uses_rclone
 from ..playbook import run_playbook
 from ..progress import Progress
 from ..registry import Verb
@@ -34,9 +34,15 @@ def run_fetch(context: Context, options: Namespace) -> int:
     variables: dict[str, Value] = {"id": options.id, "cora_vault": context.vault, "dry_run": options.check}
     if context.set_project:
         variables["cora_project"] = context.set_project
-    result = run_playbook(context, "offsite_fetch", "cora.backup.spaces_download", variables)
+    by_rclone = uses_rclone(context)
+    action = "rclone_download" if by_rclone else "spaces_download"
+    result = run_playbook(context, "offsite_fetch", f"cora.backup.{action}", variables)
     context.output.document(result)
-    context.output.say(fetch_summary(result, check=options.check))
+    if by_rclone:
+        did = "would be fetched" if options.check else "fetched and checked"
+        context.output.say(f"Backup {result['id']}: {did if result['changed'] else 'in the vault already'}.")
+    else:
+        context.output.say(fetch_summary(result, check=options.check))
     return DONE
 
 
@@ -53,6 +59,7 @@ def run_verify(context: Context, options: Namespace) -> int:
     from ansible_collections.cora.backup.plugins.module_utils.offsite_fetch_summary import verify_away_summary
     from ansible_collections.cora.backup.plugins.module_utils.offsite_verify import VerifyRequest, verify_offsite
 
+    only_by_s3(context, "rclone check --download compares a directory of the vault with the remote")
     with tempfile.TemporaryDirectory(prefix="cora-verify-") as directory:
         progress_file = Path(directory, "progress.jsonl")
         progress_file.touch()
@@ -80,6 +87,7 @@ def run_prune(context: Context, options: Namespace) -> int:
     """Remove there what no rule keeps."""
     from ansible_collections.cora.backup.plugins.module_utils.offsite_fetch_summary import prune_away_summary
 
+    only_by_s3(context, "remove what is too old with rclone, its SHA256SUMS.txt first")
     variables: dict[str, Value] = {"cora_vault": context.vault, "dry_run": options.dry_run}
     if context.named_project:
         variables["project"] = context.named_project

@@ -18,7 +18,7 @@ def save(context: Context, _options: Namespace) -> int:
     """Save what changed."""
     from ansible_collections.cora.backup.plugins.module_utils.checkpoint_summary import saved_summary
 
-    result = _run(context, "save")
+    result = _without_ansible(context) or _run(context, "save")
     context.output.say(saved_summary(result, check=False))
     return _ended(context, result)
 
@@ -29,6 +29,32 @@ def auto(context: Context, _options: Namespace) -> int:
     context.output.say(str(result["paragraph"]))
     context.output.say([f"  warning  {text}" for text in result["warnings"]])
     return _ended(context, result)
+
+
+def _without_ansible(context: Context) -> dict[str, Any] | None:
+    """The answer where nothing changed, which needs no playbook; None where one has to look, or to act."""
+    from ansible_collections.cora.backup.plugins.module_utils.checkpoint import nothing_to_save
+    from ansible_collections.cora.backup.plugins.module_utils.checkpoint_summary import saved_paragraph, saved_summary
+    from ansible_collections.cora.backup.plugins.module_utils.settings import DEFAULT_EXCLUDE, BackupSettings
+
+    exclude = context.extra_vars.get("cora_exclude", context.inventory.value("cora_exclude"))
+    if exclude is None:
+        exclude = list(DEFAULT_EXCLUDE)
+    if context.verbose or "cora_hosts" in context.extra_vars or not _is_plain(exclude):
+        return None
+    settings = BackupSettings(project=context.project, vault=context.vault, exclude=tuple(exclude))
+    result = nothing_to_save(settings)
+    if result is None:
+        return None
+    result.pop("warnings")
+    document = {**result, "paragraph": saved_paragraph(result), "summary": saved_summary(result, check=False)}
+    context.output.document(document)
+    return document
+
+
+def _is_plain(patterns: object) -> bool:
+    """Whether these are patterns as they stand there, and no template that only Ansible can work out."""
+    return isinstance(patterns, list) and all(isinstance(one, str) and "{" not in one for one in patterns)
 
 
 def _run(context: Context, playbook: str) -> dict[str, Any]:

@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A backup takes nothing damaged over from an earlier one: it reads again what was there, and says so."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults.lab import check_backup, dump, engine, make_project, open_flags, tool
+
+#: Some minutes together: left out by test.sh --fast.
+pytestmark = pytest.mark.slow
+
+KINDS = 9
+
+
+@pytest.fixture
+def project(place: Path) -> Path:
+    """A project of some twenty frames, one of them a file that is streamed."""
+    path = make_project(place / "project")
+    dice = random.Random(1)
+    for number in range(300):
+        (path / "src" / f"part{number:03}.bin").write_bytes(dice.randbytes(30_000))
+    (path / "huge.bin").write_bytes(dice.randbytes(18_000_000))
+    time.sleep(1.1)  # younger files are read again
+    return path
+
+
+class Lab:
+    """A project with a backup that can be damaged."""
+
+    def __init__(self, project: Path, vault: Path) -> None:
+        self.project, self.vault = project, vault
+        self.earlier = Path(self._backup()["path"])
+
+    def _backup(self) -> dict[str, Any]:
+        return engine("backup", project=str(self.project), vault=str(self.vault)).result()
+
+    def flip(self, name: str, at: int) -> None:
+        """Flip a byte of a file of the backup."""
+        open_flags(self.earlier)
+        with (self.earlier / name).open("r+b") as stream:
+            stream.seek(at)
+            byte = stream.read(1)
+            stream.seek(at)
+            stream.write(bytes([byte[0] ^ 0x40]))
+
+    def back_up_again(self) -> dict[str, Any]:
+        """The next backup; it is whole, holds the project as it is, and says what it found."""
+        result = self._backup()
+        path = Path(result["path"])
+        check_backup(path)
+        found = engine("verify", vault=str(self.vault), id_text=result["id"]).result()
+        assert found["ok"], found["damaged"]
+        unpacked = path.parent.parent / f"unpacked-{result['id']}"
+        unpacked.mkdir()
+        tool("tar", "-xzpf", path / "cora-full.tar.gz", "-C", unpacked)
+        excluded = [word for name in (".git", "node_modules", "__pycache__", "data.db") for word in ("-x", name)]
+        tool("diff", "-r", "--no-dereference", *excluded, self.project, unpacked)
+        assert dump(str(unpacked / "data.db")) == dump(str(self.project / "data.db"))
+        assert (path / "db" / "data.db").stat().st_ino != (self.earlier / "db" / "data.db").stat().st_ino
+        assert self.earlier.name in " ".join(result["warnings"]), "nobody is told that the earlier backup is damaged"
+        return result
+
+
+@pytest.fixture
+def lab(project: Path, vault: Path) -> Lab:
+    return Lab(project, vault)
+
+
+@pytest.mark.parametrize("part", range(KINDS))
+def test_a_damaged_frame(part: int, lab: Lab) -> None:
+    size = (lab.earlier / "cora-full.tar.gz").stat().st_size
+    lab.flip("cora-full.tar.gz", min(size * part // (KINDS - 1), size - 100))
+    reused = lab.back_up_again()["reused"]
+    assert reused["damaged"] == 1
+    assert reused["frames"] > 0, "the intact frames are of use still"
+
+
+def test_all_frames_damaged(lab: Lab) -> None:
+    for at in range(20, (lab.earlier / "cora-full.tar.gz").stat().st_size - 100, 40_000):
+        lab.flip("cora-full.tar.gz", at)
+    assert lab.back_up_again()["reused"]["damaged"] > 5
+
+
+@pytest.mark.parametrize("name", ["critical/README.md", "db/data.db"])
+def test_a_damaged_plain_copy(name: str, lab: Lab) -> None:
+    lab.flip(name, 30)
+    reused = lab.back_up_again()["reused"]
+    assert reused["damaged"] == 1
+    assert reused["frames"] > 0
+
+
+@pytest.mark.parametrize("name", ["INDEX.jsonl.gz", "REPORT.json", "SHA256SUMS.txt"])
+def test_what_describes_it_is_damaged(name: str, lab: Lab) -> None:
+    lab.flip(name, 70)
+    assert lab.back_up_again()["reused"]["frames"] == 0
+
+
+def test_cut_short(lab: Lab) -> None:
+    open_flags(lab.earlier)
+    archive = lab.earlier / "cora-full.tar.gz"
+    os.truncate(archive, archive.stat().st_size // 2)
+    assert lab.back_up_again()["reused"]["damaged"] >= 1
+
+
+def test_an_older_backup_serves_where_the_newest_is_damaged(lab: Lab) -> None:
+    older = lab.earlier.name
+    lab.earlier = Path(engine("backup", project=str(lab.project), vault=str(lab.vault)).result()["path"])
+    lab.flip("INDEX.jsonl.gz", 70)
+    reused = lab.back_up_again()["reused"]
+    assert reused["backup"] == older
+    assert reused["frames"] > 0
