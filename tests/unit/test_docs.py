@@ -140,6 +140,14 @@ def test_every_playbook_and_setting_that_the_documentation_mentions_exists() -> 
     assert set(re.findall(r"\bcora_[a-z_]+\b", text)) - {"cora_cli"} <= set(re.findall(r"\bcora_[a-z_]+\b", settings))
 
 
+def test_the_page_of_the_collection_names_all_of_it() -> None:
+    rows = re.findall(r"^\| `(\S+)` \|", (REPO / "docs/collection.md").read_text(encoding="utf-8"), re.MULTILINE)
+    there = [f"playbooks/{path.name}" for path in REPO.glob("playbooks/*.yml")]
+    there += [f"cora.backup.{path.stem}" for path in REPO.glob("plugins/modules/*.py")]
+    there += [f"cora.backup.{path.parent.name}" for path in REPO.glob("roles/*/tasks")]
+    assert sorted(rows) == sorted(there)
+
+
 def test_the_two_commands_of_the_first_screen_are_there() -> None:
     first_screen = (REPO / "README.md").read_text(encoding="utf-8")[:1500]
     for command in (f"{WRAPPER} backup now", "./tools/test.sh"):
