@@ -26,8 +26,8 @@ the disk needs for the archive. On XFS and Btrfs it shares the blocks.
 _LIMITS = """\
 ## Where a bar is not reached, what limits it
 
-- **Ansible** costs about 2 s of CPU a run: its imports, ansible-runner, the inventory, three tasks. `cora save` looks by
-  itself first, and starts it only where something changed. The other verbs that change something pay it.
+- **Ansible** costs about 2 s of CPU a run: its imports, ansible-runner, the inventory, three tasks. `cora save` looks
+  by itself first, and starts it only where something changed. The other verbs that change something pay it.
 - **Backup, nothing changed**: of 4 s of CPU on 70,000 files one is the walk (`stat` of every file, in Python), one the
   earlier index and the comparison, 0.8 s is SHA-256 (of each frame before it is copied, and of the whole archive), and
   the rest reads and writes the archive. On ext4 the disk has to take the whole archive; restic writes next to nothing.
@@ -35,8 +35,8 @@ _LIMITS = """\
   read again.
 - **One file out**: the index is read three times over (choose, missing parents, places), 0.3 s each.
 
-Tried: hashing and writing in a thread of its own (kept), a shorter switch interval of Python's threads (nothing),
-reading the index by ISA-L in place of zlib (a third less), a short way for index lines of plain files (kept).
+Tried: hashing and writing in a thread of its own (kept), a shorter switch interval of Python's threads (no
+clear gain), reading the index by ISA-L in place of zlib (kept), a short way for index lines of plain files (kept).
 """
 
 
