@@ -67,12 +67,18 @@ def sync(
     :param deep: compare by reading everything back, even where the service has hashes
     :param check: say what would be sent
     :param wait_seconds: for another run that copies
-    :returns: JSON types, as of a copy to S3; C(failed) names the backups that were not sent, and why
+    :returns: JSON types, as of a copy to S3; C(failures) names the backups that were not sent, and why
     :raises CoraError: when nothing could be tried at all; also noted for C(cora status)
     """
     vault = Vault(vault_path)
     began = time.monotonic()
-    result: dict[str, Any] = {"changed": False, "remote": rclone.place(), "uploaded": [], "failed": [], "warnings": []}
+    result: dict[str, Any] = {
+        "changed": False,
+        "remote": rclone.place(),
+        "uploaded": [],
+        "failures": [],
+        "warnings": [],
+    }
     result.update(bytes_sent=0, bytes_copied=0, bytes_found=0, swept=0)
     if check:
         result["uploaded"] = _missing(rclone, vault, ids)
@@ -82,7 +88,7 @@ def sync(
                 for backup_id in _missing(rclone, vault, ids):
                     _sync_one(rclone, vault, backup_id, result, deep=deep)
             except CoraError as error:
-                result["failed"].append(_failure("", error))
+                result["failures"].append(_failure("", error))
                 raise
             finally:
                 _note_run(vault, result)
@@ -102,7 +108,7 @@ def _sync_one(rclone: Rclone, vault: Vault, backup_id: str, result: dict[str, An
         result["warnings"].append(str(error))  # pruned meanwhile: nothing is missing
     except IntegrityError as error:
         # this one is damaged here; the next may be well
-        result["failed"].append(_failure(backup_id, error))
+        result["failures"].append(_failure(backup_id, error))
     else:
         result["uploaded"].append(backup_id)
 
@@ -205,8 +211,8 @@ def _check_marker(rclone: Rclone, bundle: Bundle, backup_id: str) -> None:
 
 
 def _note_run(vault: Vault, result: dict[str, Any]) -> None:
-    names = ("remote", "uploaded", "failed", "bytes_sent", "bytes_copied")
-    write_last_run(vault, {"at": _now(), "ok": not result["failed"], **{name: result[name] for name in names}})
+    names = ("remote", "uploaded", "failures", "bytes_sent", "bytes_copied")
+    write_last_run(vault, {"at": _now(), "ok": not result["failures"], **{name: result[name] for name in names}})
 
 
 def _now() -> str:

@@ -75,5 +75,5 @@ def _age_hours(backup_id: str) -> float:
 
 
 def _message(last_run: Mapping[str, Any]) -> str:
-    failed = last_run.get("failed") or []
-    return str(failed[0].get("message", "")) if failed and isinstance(failed[0], dict) else ""
+    failures = last_run.get("failures") or []
+    return str(failures[0].get("message", "")) if failures and isinstance(failures[0], dict) else ""

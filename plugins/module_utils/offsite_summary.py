@@ -20,11 +20,11 @@ def sync_summary(result: Result, *, check: bool) -> list[str]:
     if check:
         lines = [f"Would copy {count_text(len(uploaded), 'backup')} to {remote}."] if uploaded else [_nothing(remote)]
         return lines + [f"  {backup_id}" for backup_id in uploaded]
-    lines = [f"  failed   {one['id']}  {one['message']}".rstrip() for one in result["failed"]]
+    lines = [f"  failed   {one['id']}  {one['message']}".rstrip() for one in result["failures"]]
     lines += [f"  copied   {backup_id}" for backup_id in uploaded]
     if uploaded:
         lines.insert(0, f"Copied {count_text(len(uploaded), 'backup')} to {remote}: {_bytes(result)}.")
-    elif result["failed"]:
+    elif result["failures"]:
         lines.insert(0, f"Nothing was copied to {remote}. The backups here are not touched; the next run tries again.")
     else:
         lines.insert(0, _nothing(remote))

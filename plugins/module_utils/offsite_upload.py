@@ -59,7 +59,7 @@ class _Run:
     """What came of a run."""
 
     uploaded: list[str] = field(default_factory=list)
-    failed: list[dict[str, str]] = field(default_factory=list)
+    failures: list[dict[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     sent: Sent = field(default_factory=Sent)
     swept: int = 0
@@ -68,7 +68,7 @@ class _Run:
 def sync(request: SyncRequest) -> dict[str, Any]:
     """Send what is missing there.
 
-    :returns: JSON types; C(failed) names the backups that were not sent, and why
+    :returns: JSON types; C(failures) names the backups that were not sent, and why
     :raises CoraError: when nothing could be tried at all; also noted for C(cora status)
     """
     vault = Vault(request.vault)
@@ -79,7 +79,7 @@ def sync(request: SyncRequest) -> dict[str, Any]:
         try:
             result = _result(request, _sync(request, vault), began)
         except CoraError as error:
-            write_last_run(vault, _last_run(request, {"failed": [_failure("", error)]}))
+            write_last_run(vault, _last_run(request, {"failures": [_failure("", error)]}))
             raise
         write_last_run(vault, _last_run(request, result))
     return result
@@ -102,16 +102,16 @@ def _sync(request: SyncRequest, vault: Vault) -> _Run:
             run.warnings.append(str(error))  # pruned meanwhile: nothing is missing
             continue
         except IntegrityError as error:
-            run.failed.append(_failure(backup_id, error))
+            run.failures.append(_failure(backup_id, error))
             continue
         except OffsiteError as error:
             # the service would say the same of the others
-            run.failed.append(_failure(backup_id, error))
+            run.failures.append(_failure(backup_id, error))
             break
         there.append(backup_id)
         run.uploaded.append(backup_id)
     progress.close()
-    if not run.failed:
+    if not run.failures:
         run.swept = sweep(s3, lambda key: any(key.startswith(backup_prefix(s3.prefix, done)) for done in there))
     return run
 
@@ -173,8 +173,8 @@ def upload_backup(s3: S3, vault_path: str, backup_id: str) -> dict[str, Any]:
     :raises CoraError: when it could not be sent; what was sent stays, and the next run goes on from there
     """
     result = sync(SyncRequest(vault=vault_path, settings=s3.settings, ids=(backup_id,)))
-    if result["failed"]:
-        raise OffsiteError(result["failed"][0]["message"])
+    if result["failures"]:
+        raise OffsiteError(result["failures"][0]["message"])
     return result
 
 
@@ -282,10 +282,10 @@ def _now() -> str:
 def _last_run(request: SyncRequest, result: Mapping[str, Any]) -> Note:
     return {
         "at": _now(),
-        "ok": not result["failed"],
+        "ok": not result["failures"],
         "remote": request.settings.place,
         "uploaded": result.get("uploaded", []),
-        "failed": result["failed"],
+        "failures": result["failures"],
         "bytes_sent": result.get("bytes_sent", 0),
         "bytes_copied": result.get("bytes_copied", 0),
     }
@@ -296,7 +296,7 @@ def _result(request: SyncRequest, run: _Run, began: float) -> dict[str, Any]:
         "changed": bool(run.uploaded or run.sent.bytes_sent or run.sent.bytes_copied or run.swept),
         "remote": request.settings.place,
         "uploaded": run.uploaded,
-        "failed": run.failed,
+        "failures": run.failures,
         "bytes_sent": run.sent.bytes_sent,
         "bytes_copied": run.sent.bytes_copied,
         "bytes_found": run.sent.bytes_found,

@@ -77,7 +77,7 @@ uploaded:
   returned: success
   type: list
   elements: str
-failed:
+failures:
   description: Backups that could not be sent, and why.
   returned: always
   type: list
@@ -127,8 +127,8 @@ def main() -> None:
     except CoraError as error:
         module.fail_json(**argspec.failure(error))
     summary = sync_summary(result, check=module.check_mode)
-    if result["failed"]:
-        argspec.fail(module, result, summary, result["failed"][0]["error"])
+    if result["failures"]:
+        argspec.fail(module, result, summary, result["failures"][0]["error"])
     argspec.finish(module, result, summary)
 
 

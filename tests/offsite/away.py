@@ -35,9 +35,13 @@ def start_fetch(settings: OffsiteSettings, vault: Path, id_text: str) -> subproc
     process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, start_new_session=True)
     assert process.stdin is not None
     with process.stdin as stream:
-        document = {**dataclasses.asdict(settings), "vault": str(vault), "id_text": id_text}
-        stream.write(json.dumps(document).encode())
+        stream.write(json.dumps(as_request(settings, vault, id_text)).encode())
     return process
+
+
+def as_request(settings: OffsiteSettings, vault: Path, id_text: str) -> dict[str, Any]:
+    """What such a process reads from its standard input."""
+    return {**dataclasses.asdict(settings), "vault": str(vault), "id_text": id_text}
 
 
 def gets_logged(log: str) -> list[tuple[str, int]]:

@@ -73,7 +73,7 @@ def test_bucket_of_somebody_else(rgw: Rgw, settings: OffsiteSettings, project: P
     stranger = rgw.make_user("stranger")
     wrong = dataclasses.replace(settings, credentials=Credentials(stranger.access_key, stranger.secret_key))
     backup(project, vault)
-    failed = run_sync(wrong, vault)["failed"]
+    failed = run_sync(wrong, vault)["failures"]
     assert failed[0]["error"] == OffsitePermissionError.__name__ and "may not" in failed[0]["message"]
 
 
@@ -132,7 +132,7 @@ def test_quota_that_is_used_up(rgw: Rgw, settings: OffsiteSettings, project: Pat
     rgw.admin("quota", "set", "--quota-scope=bucket", f"--bucket={settings.bucket}", "--max-objects=2")
     rgw.admin("quota", "enable", "--quota-scope=bucket", f"--bucket={settings.bucket}")
     result = run_sync(settings, vault)
-    assert result["failed"][0]["error"] == "OffsiteQuotaError" and "quota" in result["failed"][0]["message"]
+    assert result["failures"][0]["error"] == "OffsiteQuotaError" and "quota" in result["failures"][0]["message"]
     assert marker(connect(settings), made.id) is None
     rgw.admin("quota", "disable", "--quota-scope=bucket", f"--bucket={settings.bucket}")
     assert run_sync(settings, vault)["uploaded"] == [made.id]
@@ -144,7 +144,7 @@ def test_service_that_asks_to_slow_down(rgw: Rgw, settings: OffsiteSettings, vau
     made = backup(make_large_project(tmp_path / "project", size_bytes=40 * MIB), vault)
     result = run_sync(dataclasses.replace(settings, endpoint=gateway.endpoint_tls), vault)
     assert " 503 " in gateway.log
-    assert (result["uploaded"], result["failed"]) == ([made.id], [])
+    assert (result["uploaded"], result["failures"]) == ([made.id], [])
     rclone_download(settings, made.id, tmp_path / "there")
     check_sums(tmp_path / "there")
 
@@ -178,7 +178,7 @@ def _send_slowly(settings: OffsiteSettings) -> None:
 
 def _sync_or_error(settings: OffsiteSettings, vault: Path) -> str:
     try:
-        return str(run_sync(settings, vault)["failed"])
+        return str(run_sync(settings, vault)["failures"])
     except OffsiteError as error:
         return f"{type(error).__name__} {error}"
 

@@ -148,8 +148,8 @@ def test_network_gone_for_good_is_told_and_retried_by_the_next_run(
     with ChaosProxy(port_of(settings), dies_after_bytes=40 * MIB) as proxy:
         result = run_sync(through(few, proxy.port), vault)
         assert proxy.faults >= 2
-    assert result["uploaded"] == [] and result["failed"][0]["error"] == "OffsiteNetworkError"
-    assert any(words in result["failed"][0]["message"] for words in ("connection broke", "cannot be reached"))
+    assert result["uploaded"] == [] and result["failures"][0]["error"] == "OffsiteNetworkError"
+    assert any(words in result["failures"][0]["message"] for words in ("connection broke", "cannot be reached"))
     assert marker(s3, large.id) is None
     note = read_last_run(Vault(str(vault)))
     assert note is not None and not note["ok"]
@@ -200,7 +200,7 @@ def test_parts_that_do_not_fit_are_sent_anew(
         data = bytes(8 * MIB if number == 1 else 5 * MIB)
         client.upload_part(Bucket=settings.bucket, Key=key, UploadId=upload, PartNumber=number, Body=data)
     result = run_sync(settings, vault)
-    assert (result["bytes_found"], result["failed"]) == (0, [])
+    assert (result["bytes_found"], result["failures"]) == (0, [])
     assert_is_there_whole(settings, large, tmp_path / "there")
 
 
@@ -229,5 +229,5 @@ def test_backup_that_is_pruned_meanwhile_fails_nothing(
 
     monkeypatch.setattr(offsite_upload, "missing_ids", missing_and_pruned)
     result = run_sync(settings, vault)
-    assert (result["uploaded"], result["failed"]) == ([kept.id], [])
+    assert (result["uploaded"], result["failures"]) == ([kept.id], [])
     assert gone.id in result["warnings"][0]

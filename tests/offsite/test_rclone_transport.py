@@ -84,7 +84,7 @@ def same(one: Path, two: Path) -> None:
 
 def test_a_backup_goes_there_whole_its_marker_last_and_once(place: Place, vault: Path, made: str) -> None:
     first = offsite_rclone.sync(place.rclone, str(vault))
-    assert (first["uploaded"], first["failed"]) == ([made], [])
+    assert (first["uploaded"], first["failures"]) == ([made], [])
     assert first["bytes_sent"] > 20 * MIB
     there = place.of(made)
     changed = {path: path.stat().st_ctime_ns for path in there.rglob("*") if path.is_file()}
@@ -154,7 +154,7 @@ def test_a_backup_that_is_damaged_here_is_not_sent_and_the_others_are(
     damaged.write_bytes(b"?" + damaged.read_bytes()[1:])
     result = offsite_rclone.sync(place.rclone, str(vault))
     assert result["uploaded"] == [second]
-    assert [one["id"] for one in result["failed"]] == [made]
+    assert [one["id"] for one in result["failures"]] == [made]
     assert not place.of(made).exists()
 
 

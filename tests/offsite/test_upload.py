@@ -156,7 +156,7 @@ def test_a_damaged_backup_is_not_sent_and_the_next_one_is(
     data[len(data) // 2] ^= 1
     damaged.archive.write_bytes(data)
     result = run_sync(settings, vault)
-    assert [(row["id"], row["error"]) for row in result["failed"]] == [(damaged.id, "IntegrityError")]
+    assert [(row["id"], row["error"]) for row in result["failures"]] == [(damaged.id, "IntegrityError")]
     assert result["uploaded"] == [good.id]
     assert marker(s3, damaged.id) is None and marker(s3, good.id) is not None
 
@@ -177,7 +177,7 @@ def test_object_that_others_change_on_the_way_is_seen(
         "ansible_collections.cora.backup.plugins.module_utils.offsite_upload.connect", lambda settings: s3
     )
     result = run_sync(settings, vault)
-    assert [row["error"] for row in result["failed"]] == [IntegrityError.__name__]
+    assert [row["error"] for row in result["failures"]] == [IntegrityError.__name__]
     assert read_note(Vault(str(vault)), made.id) in (None, {}) or not result["uploaded"]
 
 
@@ -193,7 +193,7 @@ def test_bandwidth_is_limited(settings: OffsiteSettings, vault: Path, tmp_path: 
 def test_storage_class_is_asked_for(settings: OffsiteSettings, s3: S3, project: Path, vault: Path) -> None:
     made = backup(project, vault)
     result = run_sync(dataclasses.replace(settings, storage_class="NO_SUCH_CLASS"), vault)
-    assert "storage class" in result["failed"][0]["message"]
+    assert "storage class" in result["failures"][0]["message"]
     assert run_sync(dataclasses.replace(settings, storage_class="STANDARD"), vault)["uploaded"] == [made.id]
 
 

@@ -29,7 +29,7 @@ sqlite3 $project/shop.db 'PRAGMA journal_mode = wal; CREATE TABLE orders (id INT
 printf 'shop.db*\n' > $project/.gitignore
 echo 'KEY=of the shop' > $project/.env
 chmod 600 $project/.env
-head -c 40000000 /dev/urandom > $project/film.bin
+head -c 120000000 /dev/urandom > $project/film.bin
 mkdir $project/empty "$project/sub dir"
 echo odd > "$project/sub dir/$(printf 'n\303\244me \001 100%%')"
 ln -s ../app.js "$project/sub dir/link"
