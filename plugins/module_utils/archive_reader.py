@@ -86,6 +86,10 @@ class ArchiveReader:
     def __exit__(self, *exc_info: object) -> None:
         self._stream.close()
 
+    def fileno(self) -> int:
+        """The descriptor of the archive."""
+        return self._fd
+
     def groups(self) -> Iterator[Group]:
         """All groups, in the order of the archive.
 

@@ -20,11 +20,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import chain
-from typing import Callable, NamedTuple, Union
+from typing import Callable, NamedTuple, Optional, Union
 
 from .archive_reader import ArchiveReader, Group
 from .durable import VaultFile
-from .gzip_frames import compress
+from .gzip_frames import aligned, compress
 from .index import Entry, Frame, IndexWriter, encode_entry, renumbered
 from .parallel import cores
 from .source_files import StreamedFile
@@ -38,6 +38,8 @@ ENTRY_OVERHEAD_BYTES = 1536
 _PENDING_BYTES = 64 * 1024 * 1024
 
 
+#: An open archive, and the offset of a frame in it.
+Origin = tuple[int, int]
 #: A frame: its compressed bytes, its size uncompressed, the SHA-256 of the compressed bytes.
 Packed = tuple[bytes, int, str]
 
@@ -57,11 +59,15 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class _Built:
-    """Frames ready to be written, and the index lines of the entries in them."""
+    """Frames ready to be written, and the index lines of the entries in them.
+
+    :param origin: where they stand already, whole and checked
+    """
 
     frames: list[Packed]
     lines: str
     entries: int
+    origin: Optional[Origin] = None
 
 
 @dataclass(frozen=True)
@@ -76,12 +82,12 @@ class ArchiveTotals:
     sha256: str
 
 
-def _pack(data: bytes) -> Packed:
-    frame = compress(data)
+def _pack(data: bytes, *, align: bool) -> Packed:
+    frame = aligned(compress(data)) if align else compress(data)
     return frame, len(data), hashlib.sha256(frame).hexdigest()
 
 
-def _build_shared(number: int, items: list[Item]) -> _Built:
+def _build_shared(number: int, items: list[Item], *, align: bool) -> _Built:
     parts: list[bytes] = []
     lines: list[str] = []
     at = 0
@@ -92,18 +98,18 @@ def _build_shared(number: int, items: list[Item]) -> _Built:
         fill = padding(len(item.data))
         parts += (header, item.data, fill)
         at += len(header) + len(item.data) + len(fill)
-    return _Built([_pack(b"".join(parts))], "".join(lines), len(lines))
+    return _Built([_pack(b"".join(parts), align=align)], "".join(lines), len(lines))
 
 
-def _build_own(number: int, item: Item) -> _Built:
+def _build_own(number: int, item: Item, *, align: bool) -> _Built:
     data = encode_member(item.member) + item.data + padding(len(item.data))
-    frames = [_pack(data[at : at + OWN_FRAME_BYTES]) for at in range(0, len(data), OWN_FRAME_BYTES)]
+    frames = [_pack(data[at : at + OWN_FRAME_BYTES], align=align) for at in range(0, len(data), OWN_FRAME_BYTES)]
     digest = hashlib.sha256(item.data).hexdigest()
     return _Built(frames, encode_entry(item.entry._replace(frame=number, frames=len(frames), sha256=digest)), 1)
 
 
-def _build_part(data: bytes) -> _Built:
-    return _Built([_pack(data)], "", 0)
+def _build_part(data: bytes, *, align: bool) -> _Built:
+    return _Built([_pack(data, align=align)], "", 0)
 
 
 def _read_packed(reader: ArchiveReader, frames: Sequence[Frame]) -> list[Packed]:
@@ -137,10 +143,12 @@ class ArchiveWriter:
 
     :param stream: the archive, new and empty
     :param index: where frames and entries are noted
+    :param align: fill up frames to whole blocks, which the file system can share with the next archive
     """
 
-    def __init__(self, stream: VaultFile, index: IndexWriter) -> None:
+    def __init__(self, stream: VaultFile, index: IndexWriter, *, align: bool = False) -> None:
         self._stream = stream
+        self._align = align
         self._index = index
         self._digest = hashlib.sha256()
         self._offset = 0
@@ -173,7 +181,7 @@ class ArchiveWriter:
             frames = (
                 len(encode_member(item.member)) + size + len(padding(size)) + OWN_FRAME_BYTES - 1
             ) // OWN_FRAME_BYTES
-            self._submit(frames, size, lambda number: _build_own(number, item))
+            self._submit(frames, size, lambda number: _build_own(number, item, align=self._align))
             return
         self._batch.append(item)
         self._batch_bytes += len(item.data) + ENTRY_OVERHEAD_BYTES
@@ -200,12 +208,15 @@ class ArchiveWriter:
         """Read the frames of an earlier archive and compare their digests, beside the caller."""
         return self._pool.submit(_read_packed, reader, group.frames)
 
-    def add_fetched(self, group: Group, packed: list[Packed]) -> None:
+    def add_fetched(self, group: Group, reader: ArchiveReader, packed: list[Packed]) -> None:
         """Take over frames as they are, and the index lines of what is in them."""
         self._flush_batch()
         size_bytes = sum(len(data) for data, _size, _digest in packed)
+        origin = reader.fileno(), group.frames[0].offset
         self._submit(
-            len(packed), size_bytes, lambda number: _Built(packed, _lines_of(group, number), len(group.entries))
+            len(packed),
+            size_bytes,
+            lambda number: _Built(packed, _lines_of(group, number), len(group.entries), origin),
         )
 
     def add_copied(self, group: Group, reader: ArchiveReader) -> None:
@@ -257,7 +268,7 @@ class ArchiveWriter:
     def finish(self) -> ArchiveTotals:
         """Write what is left and the end of the archive; closing the files is the caller's."""
         self._flush_batch()
-        self._submit(1, 0, lambda number: _build_part(END_OF_ARCHIVE))
+        self._submit(1, 0, lambda number: _build_part(END_OF_ARCHIVE, align=False))
         self._drain()
         self._index.finish()
         return ArchiveTotals(self._offset, self._digest.hexdigest())
@@ -280,11 +291,14 @@ class ArchiveWriter:
 
     def _submit_part(self, data: bytes, frames: list[Frame]) -> None:
         self._make_room(len(data), frames)
-        self._enqueue(1, len(data), lambda number: _build_part(data), self._write)
+        self._enqueue(1, len(data), lambda number: _build_part(data, align=self._align), self._write)
 
     def _submit_frame(self, frame: Frame, reader: ArchiveReader, frames: list[Frame]) -> None:
         self._make_room(frame.length_bytes, frames)
-        self._enqueue(1, frame.length_bytes, lambda number: _Built(_read_packed(reader, [frame]), "", 0), self._write)
+        origin = reader.fileno(), frame.offset
+        self._enqueue(
+            1, frame.length_bytes, lambda number: _Built(_read_packed(reader, [frame]), "", 0, origin), self._write
+        )
 
     def _make_room(self, size_bytes: int, frames: list[Frame]) -> None:
         while self._is_full(size_bytes):
@@ -298,7 +312,7 @@ class ArchiveWriter:
         if self._batch:
             items = self._batch
             self._batch = []
-            self._submit(1, self._batch_bytes, lambda number: _build_shared(number, items))
+            self._submit(1, self._batch_bytes, lambda number: _build_shared(number, items, align=self._align))
             self._batch_bytes = 0
 
     def _flush_half(self) -> None:
@@ -350,8 +364,12 @@ class ArchiveWriter:
 
     def _write(self, built: Future[_Built]) -> list[Frame]:
         frames = []
+        origin = built.result().origin
         for data, content_bytes, sha256 in built.result().frames:
-            self._stream.write(data)
+            if origin is None or not self._stream.clone_range(*origin, len(data)):
+                self._stream.write(data)
+            if origin is not None:
+                origin = origin[0], origin[1] + len(data)
             self._digest.update(data)
             frames.append(Frame(self._written, self._offset, len(data), content_bytes, sha256))
             self._offset += len(data)

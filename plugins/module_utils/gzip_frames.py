@@ -10,18 +10,25 @@ missing, by zlib.
 
 from __future__ import annotations
 
+import gzip
 import zlib
-from typing import Any
+from typing import Any, BinaryIO
 
 from .errors import IntegrityError
 
 _isal: Any
+_igzip: Any
 try:
+    from isal import igzip as _igzip
     from isal import isal_zlib as _isal
 except ImportError:
-    _isal = None
+    _isal = _igzip = None
 
 _GZIP_WBITS = 31
+#: Of all file systems that share blocks.
+BLOCK_BYTES = 4096
+_FIXED_HEADER_BYTES = 10
+_EXTRA_HEADER_BYTES = 6  # its length, and the name and length of its one part
 _ISAL_LEVEL = 1
 _ZLIB_LEVEL = 3
 
@@ -31,12 +38,42 @@ def codec_name() -> str:
     return "isa-l" if _isal is not None else "zlib"
 
 
+def open_stream(file: BinaryIO) -> Any:
+    """The content of many gzip members, as a file to read."""
+    if _igzip is not None:
+        return _igzip.IGzipFile(fileobj=file, mode="rb")
+    return gzip.GzipFile(fileobj=file, mode="rb")
+
+
+#: What reading such a stream raises where it is damaged.
+STREAM_ERRORS: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error)
+if _isal is not None:
+    STREAM_ERRORS += (_isal.error,)
+
+
 def compress(data: bytes) -> bytes:
     """One gzip member. Releases the GIL, so threads use all cores."""
     if _isal is not None:
         return bytes(_isal.compress(data, _ISAL_LEVEL, _GZIP_WBITS))
     packer = zlib.compressobj(_ZLIB_LEVEL, zlib.DEFLATED, _GZIP_WBITS)
     return packer.compress(data) + packer.flush()
+
+
+def aligned(frame: bytes) -> bytes:
+    """The same gzip member, made as long as whole blocks by an extra field (RFC 1952, 2.3.1.1), which readers skip.
+
+    A file system that shares blocks between files shares whole ones only.
+    """
+    fill = -len(frame) % BLOCK_BYTES
+    if not fill:
+        return frame
+    if fill < _EXTRA_HEADER_BYTES:
+        fill += BLOCK_BYTES
+    if frame[3]:
+        raise ValueError("The member has optional fields already.")  # compress() writes none
+    field = b"CP" + (fill - _EXTRA_HEADER_BYTES).to_bytes(2, "little") + bytes(fill - _EXTRA_HEADER_BYTES)
+    head = frame[:3] + b"\x04" + frame[4:_FIXED_HEADER_BYTES]
+    return head + len(field).to_bytes(2, "little") + field + frame[_FIXED_HEADER_BYTES:]
 
 
 def decompress(frame: bytes, size_bytes: int) -> bytes:

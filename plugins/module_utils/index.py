@@ -15,9 +15,7 @@ A path that is not UTF-8 stands with a lone surrogate (C(\\udc80) to C(\\udcff))
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterator
 from json.encoder import encode_basestring_ascii as _quoted
 from operator import itemgetter
@@ -25,13 +23,14 @@ from typing import Any, NamedTuple, Optional, Union
 
 from .durable import VaultFile
 from .errors import IntegrityError
-from .gzip_frames import compress
+from .gzip_frames import STREAM_ERRORS, compress, open_stream
 from .layout import open_artifact
 
 FORMAT = "cora-index"
 VERSION = 1
 _BUFFER_BYTES = 1024 * 1024
 _READ_BYTES = 256 * 1024
+_READ_ERRORS: tuple[type[Exception], ...] = (*STREAM_ERRORS, ValueError, RecursionError)
 
 
 class Frame(NamedTuple):
@@ -254,7 +253,7 @@ def renumbered(text: str, old: int, new: int) -> str:
 
 def _json_lines(path: str) -> Iterator[tuple[dict[str, Any], str]]:
     try:
-        with open_artifact(path) as file, gzip.open(file, "rb") as stream:
+        with open_artifact(path) as file, open_stream(file) as stream:
             rest = ""
             while chunk := stream.read(_READ_BYTES):
                 raw = (rest + chunk.decode("ascii")).split("\n")
@@ -264,7 +263,7 @@ def _json_lines(path: str) -> Iterator[tuple[dict[str, Any], str]]:
                 yield from zip(_decode_lines(path, raw), raw)
             if rest:
                 yield from zip(_decode_lines(path, [rest]), [rest])
-    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
+    except _READ_ERRORS as error:
         raise IntegrityError(f"{path} cannot be read: {error}") from error
 
 

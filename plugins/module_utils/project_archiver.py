@@ -468,8 +468,9 @@ def write_archive(
     :raises VaultError: when the vault cannot be written
     """
     archive_path, index_path = os.path.join(directory, archive), os.path.join(directory, layout.INDEX)
-    with durable.VaultFile(archive_path) as stream, durable.VaultFile(index_path) as index:  # noqa: SIM117
-        with ArchiveWriter(stream, IndexWriter(index)) as writer:
+    with durable.VaultFile(archive_path) as stream, durable.VaultFile(index_path) as index:
+        align = stream.shares_blocks(archive_path + ".probe")
+        with ArchiveWriter(stream, IndexWriter(index), align=align) as writer:
             taken = take(ProjectArchiver(settings, directory, writer, progress), writer)
             totals = writer.finish()
     return taken, totals

@@ -207,7 +207,7 @@ class FrameReuse:
             self._copy_plain(plain)
             self._fetch(candidate)
             if candidate.fetched is not None:
-                self._writer.add_fetched(group, candidate.fetched.result())
+                self._writer.add_fetched(group, self._earlier.reader, candidate.fetched.result())
             else:
                 self._writer.add_copied(group, self._earlier.reader)
         except IntegrityError as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -27,37 +28,8 @@ from support.chaos_proxy import ChaosProxy
 from support.engine import backup
 from support.rgw import Rgw
 
-#: docs/offsite.md has the same policy.
-PUT_ONLY = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"AWS": ["arn:aws:iam:::user/WRITER"]},
-            "Action": ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
-            "Resource": ["arn:aws:s3:::BUCKET/*"],
-        },
-        {
-            "Effect": "Deny",
-            "Principal": {"AWS": ["arn:aws:iam:::user/WRITER"]},
-            "Action": [
-                "s3:GetObject",
-                "s3:GetObjectVersion",
-                "s3:DeleteObject",
-                "s3:DeleteObjectVersion",
-                "s3:PutObjectAcl",
-                "s3:PutObjectVersionAcl",
-            ],
-            "Resource": ["arn:aws:s3:::BUCKET/*"],
-        },
-        {
-            "Effect": "Allow",
-            "Principal": {"AWS": ["arn:aws:iam:::user/OWNER"]},
-            "Action": ["s3:*"],
-            "Resource": ["arn:aws:s3:::BUCKET", "arn:aws:s3:::BUCKET/*"],
-        },
-    ],
-}
+#: What the documentation tells people to copy.
+PAGE = (Path(__file__).resolve().parents[2] / "docs/offsite.md").read_text(encoding="utf-8")
 
 
 def run_setup(settings: OffsiteSettings, vault: Path, **request: Any) -> dict[str, Any]:
@@ -156,8 +128,8 @@ def writer(rgw: Rgw, settings: OffsiteSettings, client: Any) -> OffsiteSettings:
     """A key that may only write, by the policy of the documentation, into a versioned bucket of the owner."""
     keys = rgw.make_user("writer")
     client.put_bucket_versioning(Bucket=settings.bucket, VersioningConfiguration={"Status": "Enabled"})
-    policy = json.dumps(PUT_ONLY).replace("BUCKET", settings.bucket).replace("WRITER", "writer")
-    client.put_bucket_policy(Bucket=settings.bucket, Policy=policy.replace("OWNER", "owner"))
+    (policy,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    client.put_bucket_policy(Bucket=settings.bucket, Policy=policy.replace("cora-backups", settings.bucket))
     return dataclasses.replace(settings, credentials=Credentials(keys.access_key, keys.secret_key))
 
 
