@@ -25,7 +25,8 @@ cat > $project/ecosystem.config.js <<END
 module.exports = { apps: [{ name: 'shop', script: 'app.js', env: { PORT: '$1' } }] };
 END
 sqlite3 $project/shop.db 'PRAGMA journal_mode = wal; CREATE TABLE orders (id INTEGER, what TEXT);
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO orders SELECT i, hex(randomblob(40)) FROM n' > /dev/null
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+    INSERT INTO orders SELECT i, hex(randomblob(40)) FROM n' > /dev/null
 printf 'shop.db*\n' > $project/.gitignore
 echo 'KEY=of the shop' > $project/.env
 chmod 600 $project/.env
@@ -47,5 +48,6 @@ echo '// an idea' >> $project/app.js
 as git stash -q
 echo '// in the middle of it' >> $project/app.js
 
-systemd-run --quiet --unit git-daemon-test --collect git daemon --listen=127.0.0.1 --port="$2" --export-all --base-path=$top/git
+systemd-run --quiet --unit git-daemon-test --collect --uid deploy \
+    git daemon --listen=127.0.0.1 --port="$2" --export-all --base-path=$top/git
 sudo -i -u deploy env -C $project pm2 --silent start ecosystem.config.js
