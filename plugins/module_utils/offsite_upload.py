@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any, Optional
 
 from . import layout
-from .catalog import project_of
-from .errors import CoraError, IntegrityError, NotFoundError, OffsiteError, OffsitePermissionError
+from .catalog import project_of, resolve_id
+from .errors import CoraError, IntegrityError, NotFoundError, OffsiteError, OffsitePermissionError, SettingsError
 from .index import Frame, read_index
 from .names import printable
 from .offsite_encrypted import encrypted_bundle, forget_staged, remove_staged
@@ -73,8 +73,11 @@ def sync(request: SyncRequest) -> dict[str, Any]:
     """
     vault = Vault(request.vault)
     began = time.monotonic()
+    request = replace(request, ids=_wanted(vault, request.ids))
     if request.check:
-        return _result(request, _Run(uploaded=missing_ids(connect(request.settings), vault, request.ids)), began)
+        s3 = connect(request.settings)
+        check_reachable(s3)
+        return _result(request, _Run(uploaded=missing_ids(s3, vault, request.ids)), began)
     with lock(vault, request.wait_seconds):
         try:
             result = _result(request, _sync(request, vault), began)
@@ -114,6 +117,18 @@ def _sync(request: SyncRequest, vault: Vault) -> _Run:
     if not run.failures:
         run.swept = sweep(s3, lambda key: any(key.startswith(backup_prefix(s3.prefix, done)) for done in there))
     return run
+
+
+def _wanted(vault: Vault, texts: Sequence[str]) -> tuple[str, ...]:
+    """The ids that were asked for by name.
+
+    :raises CoraError: when one is none, or that of a checkpoint
+    """
+    ids = tuple(resolve_id(vault.root, text) for text in texts)
+    others = sorted(set(ids) - set(vault.ids()))
+    if others:
+        raise SettingsError(f"{others[0]} is a checkpoint. Checkpoints stay here; only backups are copied.")
+    return ids
 
 
 def check_reachable(s3: S3) -> None:

@@ -120,6 +120,10 @@ incomplete:
   description: Whether files could not be read or changed each time they were read; the warnings say which.
   returned: success, not in check mode
   type: bool
+reused:
+  description: What a backup took over from an earlier one, as M(cora.backup.snapshot) returns it.
+  returned: when a backup was made
+  type: dict
 verification:
   description: What checking the newest state found, as M(cora.backup.checksum) returns it.
   returned: when nothing had changed and O(when_unchanged=verify)

@@ -68,6 +68,8 @@ class Person:
 
 @pytest.fixture
 def made(project: Path, vault: Path) -> Made:
+    (project / "with space").mkdir()
+    (project / "with space" / "WORK_LOG of mine.md").write_text("critical\n")
     return backup(project, vault)
 
 
@@ -108,7 +110,7 @@ def test_what_was_deleted(
 ) -> None:
     client.put_bucket_versioning(Bucket=settings.bucket, VersioningConfiguration={"Status": "Enabled"})
     upload_backup(s3, str(vault), made.id)
-    for path in ("SHA256SUMS.txt", "critical/AI_WORK_LOG.md"):
+    for path in ("SHA256SUMS.txt", "critical/AI_WORK_LOG.md", "critical/with space/WORK_LOG of mine.md"):
         client.delete_object(Bucket=settings.bucket, Key=key_of(settings.prefix, made.id, path))
     person.types(blocks("Bring back what was deleted"), made)
     assert verify_offsite(VerifyRequest(str(vault), settings, made.id, deep=True))["ok"]

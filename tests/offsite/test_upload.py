@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError, SettingsError
+from ansible_collections.cora.backup.plugins.module_utils.errors import (
+    IntegrityError,
+    NotFoundError,
+    OffsiteMissingError,
+    SettingsError,
+)
 from ansible_collections.cora.backup.plugins.module_utils.offsite_layout import list_dates, marker, newest
 from ansible_collections.cora.backup.plugins.module_utils.offsite_list import list_offsite
 from ansible_collections.cora.backup.plugins.module_utils.offsite_notes import read_note
@@ -201,3 +206,13 @@ def test_prefixes_are_checked() -> None:
     for prefix in ("/x", "a//b", "a/../b", "x" * 121, "", "ü"):
         with pytest.raises(SettingsError):
             OffsiteSettings(endpoint="https://example.org", region="x", bucket="b", prefix=prefix)
+
+
+def test_only_what_was_asked_for(settings: OffsiteSettings, s3: S3, project: Path, vault: Path) -> None:
+    first, second = backup(project, vault), backup(project, vault)
+    with pytest.raises(NotFoundError):
+        run_sync(settings, vault, ids=("20010101-000000-nogit",))
+    assert run_sync(settings, vault, ids=("latest",))["uploaded"] == [second.id]
+    assert marker(s3, first.id) is None
+    with pytest.raises(OffsiteMissingError):
+        run_sync(dataclasses.replace(settings, bucket="no-such-bucket"), vault, check=True)

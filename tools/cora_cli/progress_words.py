@@ -14,6 +14,9 @@ _PHASES = {
     "databases": "Copying databases",
     "archive": "Archiving",
     "seal": "Sealing",
+    "upload": "Sending",
+    "fetch": "Fetching",
+    "decrypt": "Decrypting",
     "verify": "Verifying",
     "extract": "Restoring",
 }

@@ -21,7 +21,8 @@ for _ in $(seq 60); do
 done
 grep -q 'can be written by others' "$told" || fail "the notify command was not told why: $(cat "$told")"
 grep -q 'cora notify: cora-save.service failed' /var/log/cora-backup.log || fail "the log does not say it"
-journalctl --priority=err --output=cat -u 'cora-notify@*' | grep -q 'cora-save.service failed' || fail "the journal"
+# grep -q in a pipe would break it off
+grep -q 'cora-save.service failed' <<< "$(journalctl --priority=err --output=cat -u 'cora-notify@*')" || fail "the journal"
 
 # What failed runs leave is bounded, and holds no variables.
 for _ in $(seq 12); do

@@ -49,5 +49,7 @@ done
 [ -z "$(find /var/lib/cora/runner -mindepth 2 -maxdepth 2)" ] || fail "successful runs left something"
 systemctl --failed --no-legend 'cora-*' | grep . && fail "a unit has failed"
 grep -q 'cora save' /var/log/cora-backup.log || fail "nothing in the log"
-journalctl -u cora-save --output=cat | grep -q 'Nothing changed since' || fail "nothing in the journal"
-! journalctl -u cora-save --output=cat | grep 'Invoked with' || fail "arguments in the journal"
+# grep -q in a pipe would break it off
+journal=$(journalctl -u cora-save --output=cat)
+grep -q 'Nothing changed since' <<< "$journal" || fail "nothing in the journal"
+! grep 'Invoked with' <<< "$journal" || fail "arguments in the journal"
