@@ -49,5 +49,5 @@ as git stash -q
 echo '// in the middle of it' >> $project/app.js
 
 systemd-run --quiet --unit git-daemon-test --collect --uid deploy \
-    git daemon --listen=127.0.0.1 --port="$2" --export-all --base-path=$top/git
+    git daemon --reuseaddr --listen=127.0.0.1 --port="$2" --export-all --base-path=$top/git
 sudo -i -u deploy env -C $project pm2 --silent start ecosystem.config.js
