@@ -30,7 +30,8 @@ FORMAT = "cora-index"
 VERSION = 1
 _BUFFER_BYTES = 1024 * 1024
 _READ_BYTES = 256 * 1024
-_READ_ERRORS: tuple[type[Exception], ...] = (*STREAM_ERRORS, ValueError, RecursionError)
+#: What reading a damaged index raises.
+READ_ERRORS: tuple[type[Exception], ...] = (*STREAM_ERRORS, ValueError, RecursionError)
 
 
 class Frame(NamedTuple):
@@ -263,7 +264,7 @@ def _json_lines(path: str) -> Iterator[tuple[dict[str, Any], str]]:
                 yield from zip(_decode_lines(path, raw), raw)
             if rest:
                 yield from zip(_decode_lines(path, [rest]), [rest])
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise IntegrityError(f"{path} cannot be read: {error}") from error
 
 

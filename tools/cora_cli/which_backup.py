@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from .context import Context
@@ -39,3 +40,13 @@ def project_at_hand(context: Context) -> str | None:
     from ansible_collections.cora.backup.plugins.module_utils.project_meant import project_meant
 
     return project_meant(context.vault, project=context.set_project, search_from=context.working_directory)
+
+
+def path_in_project(context: Context, text: str, project: str | None) -> str:
+    """A path as the person sees it, in the project or beside the working directory, as the index has it."""
+    if project is None:
+        return text
+    if os.path.isabs(text):
+        return os.path.relpath(text, project)
+    inside = os.path.relpath(os.path.join(context.working_directory, text), project)
+    return inside if os.path.lexists(os.path.join(project, inside)) and not inside.startswith("../") else text

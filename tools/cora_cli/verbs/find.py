@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
 from datetime import datetime, timezone
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from ..context import Context
 from ..errors import DONE, FAILED
 from ..registry import Verb
-from ..which_backup import project_at_hand, resolve
+from ..which_backup import path_in_project, project_at_hand, resolve
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -45,17 +44,7 @@ def _rows(context: Context, text: str) -> list[dict[str, Any]]:
     from ansible_collections.cora.backup.plugins.module_utils.find import find
 
     project = project_at_hand(context)
-    return find(context.vault, _relative(context, text, project), project=project)
-
-
-def _relative(context: Context, text: str, project: str | None) -> str:
-    """A path as the person sees it, in the project or beside the working directory, as the index has it."""
-    if project is None:
-        return text
-    if os.path.isabs(text):
-        return os.path.relpath(text, project)
-    inside = os.path.relpath(os.path.join(context.working_directory, text), project)
-    return inside if os.path.lexists(os.path.join(project, inside)) and not inside.startswith("../") else text
+    return find(context.vault, path_in_project(context, text, project), project=project)
 
 
 def _show(context: Context, rows: list[dict[str, Any]], text: str) -> int:
