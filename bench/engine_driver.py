@@ -27,14 +27,20 @@ def main(verb: str, project: str, vault: str, *files: str) -> None:
 
         if not verify_backup(vault, "latest")["ok"]:
             sys.exit("The backup is damaged.")
+    elif verb == "cat":
+        from ansible_collections.cora.backup.plugins.module_utils.catalog import resolve_id
+        from ansible_collections.cora.backup.plugins.module_utils.saved_file import read_saved_file
+        from ansible_collections.cora.backup.plugins.module_utils.vault import Vault
+
+        for piece in read_saved_file(Vault(vault), resolve_id(vault, "latest", None), files[0]):
+            sys.stdout.buffer.write(piece)
     else:
         from ansible_collections.cora.backup.plugins.module_utils.catalog import resolve_id
         from ansible_collections.cora.backup.plugins.module_utils.restore import run_restore
         from ansible_collections.cora.backup.plugins.module_utils.settings import RestoreRequest
 
-        scenario = "files" if files else "full"
         newest = resolve_id(vault, "latest", None)
-        run_restore(RestoreRequest(vault=vault, id_text=newest, project=project, scenario=scenario, files=files))
+        run_restore(RestoreRequest(vault=vault, id_text=newest, project=project, scenario="full"))
 
 
 if __name__ == "__main__":

@@ -57,7 +57,8 @@ class Contestant:
     is_ours: bool = False
 
 
-def _one(place: Place) -> str:
+def one_file_path(place: Place) -> str:
+    """Where the one file goes, quoted for a shell."""
     return shlex.quote(os.path.join(place.one, os.path.basename(place.dataset.sample)))
 
 
@@ -72,7 +73,7 @@ def _pipeline(name: str, version: str, pack: str, unpack: str, test: str, packag
 
     def one_file(place: Place) -> Command:
         sample = shlex.quote("./" + place.dataset.sample)
-        return shell(f"{unpack} < {archive(place)} | tar -xOf - {sample} > {_one(place)}")
+        return shell(f"{unpack} < {archive(place)} | tar -xOf - {sample} > {one_file_path(place)}")
 
     # no second backup: it would be the first one again
     works: dict[str, Callable[[Place], Command]] = {
@@ -95,7 +96,7 @@ def _restic() -> Contestant:
 
     def one_file(place: Place) -> Command:
         dump = command(place, "dump", "latest", "/" + place.dataset.sample)
-        return shell(f"{shlex.join(dump.argv)} > {_one(place)}", env=dump.env)
+        return shell(f"{shlex.join(dump.argv)} > {one_file_path(place)}", env=dump.env)
 
     def backup(place: Place) -> Command:
         return command(place, "backup", ".", cwd=place.dataset.path)
@@ -132,7 +133,7 @@ def _borg() -> Contestant:
 
     def one_file(place: Place) -> Command:
         extract = command(place, "extract", "--stdout", f"::{place.backups}", place.dataset.sample)
-        return shell(f"{shlex.join(extract.argv)} > {_one(place)}", env=extract.env)
+        return shell(f"{shlex.join(extract.argv)} > {one_file_path(place)}", env=extract.env)
 
     def backup(place: Place) -> Command:
         return command(place, "create", f"::{place.backups + 1}", ".", cwd=place.dataset.path)

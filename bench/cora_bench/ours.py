@@ -6,14 +6,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 
-from .contestants import AGAIN, CHANGED, FIRST, ONE_FILE, RESTORE, SAVE, VERIFY, Contestant, Place
-from .measure import Command, output, run
+from .contestants import AGAIN, CHANGED, FIRST, ONE_FILE, RESTORE, SAVE, VERIFY, Contestant, Place, one_file_path
+from .measure import Command, output, run, shell
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _COMMAND = os.path.join(ROOT, "tools", "cora.sh")
 _ENVIRONMENT = os.environ.get("CORA_VENV", os.path.join(ROOT, ".venv"))
 _DRIVER = os.path.join(ROOT, "bench", "engine_driver.py")
+
+
+def _printed(call: Command, place: Place) -> Command:
+    """Its standard output as the one file, as with the peers."""
+    return shell(f"{shlex.join(call.argv)} > {one_file_path(place)}")
 
 
 def _newest(vault: str) -> str:
@@ -31,8 +37,7 @@ def _cora() -> Contestant:
         return command(place.out, place, "restore", _newest(f"{place.home}/vault"), "--full", "--yes")
 
     def one_file(place: Place) -> Command:
-        newest = _newest(f"{place.home}/vault")
-        return command(place.one, place, "restore", newest, "--yes", "--file", place.dataset.sample)
+        return _printed(command(place.dataset.path, place, "cat", "latest", place.dataset.sample), place)
 
     works = {
         FIRST: backup,
@@ -67,7 +72,7 @@ def _engine() -> Contestant:
         CHANGED: backup,
         VERIFY: lambda place: command(place, "verify", place.dataset.path),
         RESTORE: lambda place: command(place, "restore", place.out),
-        ONE_FILE: lambda place: command(place, "restore", place.one, place.dataset.sample),
+        ONE_FILE: lambda place: _printed(command(place, "cat", place.dataset.path, place.dataset.sample), place),
     }
     return Contestant("cora, engine only", "", works, is_ours=True)
 
