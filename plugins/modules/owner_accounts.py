@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: owner_accounts
 short_description: Have the accounts that a backup's files belong to
-version_added: 1.1.0
+version_added: 1.0.0
 description:
   - A restore gives files to numbers. On a new machine the accounts of these numbers are missing. This makes the users
     and groups from 1000 on, with the numbers and names that they had, locked for logins by password.

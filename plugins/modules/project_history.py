@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: project_history
 short_description: Give a restored project its Git repository again
-version_added: 1.1.0
+version_added: 1.0.0
 description:
   - Backups leave C(.git) out and keep what no remote has in C(git/unpushed.bundle). This makes C(.git) in a project
     that was restored - from its remote, from that bundle, or from both.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rclone_download
 short_description: Bring a backup back with rclone
-version_added: 1.1.0
+version_added: 1.0.0
 description:
   - Fetches one backup from where M(cora.backup.rclone_upload) or M(cora.backup.spaces_upload) put it. It is checked,
     published in the vault and sealed as one that was made there.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rclone_remote
 short_description: Keep a remote in rclone's configuration
-version_added: 1.1.0
+version_added: 1.0.0
 description:
   - Writes a remote for the object store into C(rclone.conf), mode 0600, with the keys of the environment file. The keys
     are read and written on the managed host; they are in no argument and no result.

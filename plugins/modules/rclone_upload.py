@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rclone_upload
 short_description: Copy backups elsewhere with rclone
-version_added: 1.1.0
+version_added: 1.0.0
 description:
   - Sends the backups that are not there yet to any service that rclone knows, oldest first. C(SHA256SUMS.txt) goes
     last, when rclone has compared all the rest, so that a half copy is no backup.

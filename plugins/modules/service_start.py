@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: service_start
 short_description: Start what runs on a project, on a machine where it has never run
-version_added: 1.1.0
+version_added: 1.0.0
 description:
   - Starts the services that do not run. A unit of systemd is enabled, too. A process that pm2 does not know is started
     from the project's C(ecosystem.config.js), and C(pm2 save) remembers it.

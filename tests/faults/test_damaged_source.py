@@ -28,7 +28,7 @@ def project(place: Path) -> Path:
     for number in range(300):
         (path / "src" / f"part{number:03}.bin").write_bytes(dice.randbytes(30_000))
     (path / "huge.bin").write_bytes(dice.randbytes(18_000_000))
-    time.sleep(1.1)  # younger files are read again
+    time.sleep(2.2)  # younger files are read again
     return path
 
 

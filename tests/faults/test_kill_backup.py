@@ -34,7 +34,7 @@ def test_killed_anywhere(calls: tuple[str, ...], only: str, project: Path, place
 
 @pytest.mark.parametrize("calls", [SYNCS, RENAMES], ids=["fsync", "rename"])
 def test_killed_while_frames_are_taken_over(calls: tuple[str, ...], project: Path, place: Path) -> None:
-    time.sleep(1.1)  # younger files are read again
+    time.sleep(2.2)  # younger files are read again
     counted = str(place / "counted")
     engine("backup", project=str(project), vault=counted).result()
     where = points(place / "count", calls, "backup", project=str(project), vault=counted)

@@ -28,7 +28,7 @@ def test_room_of_a_second_backup(kind: str, place: Path, loop: Callable[..., Pat
     for number in range(200):
         (project / "src" / f"part{number:03}.bin").write_bytes(dice.randbytes(60_000))
     (project / "huge.bin").write_bytes(dice.randbytes(18_000_000))
-    time.sleep(1.1)  # younger files are read again
+    time.sleep(2.2)  # younger files are read again
     disk = loop(size_mib=512, kind=kind)
     arguments = {"project": str(project), "vault": str(disk / "vault")}
     first = engine("backup", **arguments).result()

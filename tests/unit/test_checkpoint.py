@@ -277,7 +277,7 @@ def patience() -> Callable[[], None]:
     """Waits until what was written is old enough to be recognized by its metadata."""
     import time
 
-    return lambda: time.sleep(1.05)
+    return lambda: time.sleep(2.2)
 
 
 ONLY_METADATA: dict[str, Callable[[Path], Any]] = {

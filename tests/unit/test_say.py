@@ -14,7 +14,7 @@ from cora_cli.parser import build_parser
 from cora_cli.phrases import command_for, phrases
 from cora_cli.registry import all_verbs
 
-HARMLESS = {"backup now", "backup auto", "save", "status", "list", "verify", "protect"}
+HARMLESS = {"backup now", "backup auto", "save", "status", "list", "verify", "protect", "offsite sync"}
 
 
 def test_no_phrase_does_harm() -> None:
