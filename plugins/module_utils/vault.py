@@ -121,6 +121,8 @@ class Vault:
         """
         if os.path.lexists(self.root) and not os.path.isdir(self.root):
             raise VaultError(f"The vault {printable(self.root)} is not a directory.")
+        # what stands beside the vault is not ours to close
+        durable.make_directories(os.path.dirname(self.root), mode=0o755)
         for directory in (self.root, self.control, self.staging, self.verified, self.restores):
             durable.make_directories(directory)
         self._check_owner()

@@ -242,3 +242,10 @@ def test_parts_that_would_be_empty_are_missing(tmp_path: Path, vault: Path) -> N
         "INDEX.jsonl.gz", "LARGE_FILES.txt", "MANIFEST.txt", "REPORT.json", "SHA256SUMS.txt", "cora-full.tar.gz"
     ]  # fmt: skip
     assert_valid(made.report)
+
+
+def test_a_new_vault_closes_nothing_beside_it(project: Path, tmp_path: Path, vault: Path) -> None:
+    (tmp_path / "vault").mkdir()
+    made = backup(project, vault / "below" / "vault")
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (made.path.parent, made.path.parent.parent)}
+    assert modes == {"vault": 0o700, "below": 0o755}
