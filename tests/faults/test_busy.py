@@ -145,13 +145,17 @@ def test_many_at_once(project: Path, vault: Path) -> None:
 def test_files_that_never_stand_still(project: Path, vault: Path) -> None:
     """The backup is made, is whole in itself, and says what may be torn."""
     (project / "coming").mkdir()
+    torn = 0
     with running(REWRITER, str(project / "big.bin")), running(RESTLESS, str(project)):
-        for _ in range(3):
+        for _ in range(5):
             result = engine("backup", project=str(project), vault=str(vault)).result()
             check_backup(vault / result["id"])
-            assert result["incomplete"]
-            assert any("big.bin" in warning for warning in result["warnings"]), result["warnings"]
+            named = any("big.bin" in warning for warning in result["warnings"])
+            # on a busy machine the writer may get no turn while the file is read: then it did stand still
+            assert named or not result["incomplete"], result["warnings"]
+            torn += named
             assert engine("verify", vault=str(vault), id_text=result["id"]).result()["ok"]
+    assert torn, "no write met a backup"
     (project / "big.bin").unlink()
     result = engine("backup", project=str(project), vault=str(vault)).result()
     assert not result["incomplete"]

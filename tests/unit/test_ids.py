@@ -24,7 +24,7 @@ from support.tools import tool
 #: Keys of a report that nothing is decided by.
 NOBODY_NEEDS = {
     "seal", "codec", "duration_seconds", "large_files", "skipped", "excluded", "database_side_files",
-    "changed_while_read", "archive_sha256",
+    "changed_while_read", "archive_sha256", "reused", "owners",
 }  # fmt: skip
 
 
