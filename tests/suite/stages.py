@@ -72,7 +72,7 @@ def pytest(directory: str) -> Callable[[bool], Outcome]:
 def molecule(_fast: bool) -> Outcome:
     """All scenarios, on containers with a real systemd."""
     env = {"CORA_TEST_PYTHON": sys.executable}
-    return from_last_line(*run([str(ROOT / "molecule" / "run.sh")], timeout_seconds=1500, env=env))
+    return from_last_line(*run([str(ROOT / "molecule" / "run.sh")], timeout_seconds=2400, env=env))
 
 
 #: The longest first: they run two at a time.
