@@ -96,7 +96,7 @@ def main() -> None:
     try:
         result = undo_last(
             argspec.vault_of(params),
-            project=argspec.project_of(params),
+            project=argspec.project_undone(params),
             check=module.check_mode,
             services=argspec.services_of(params),
             health_command=tuple(params["health_command"]),

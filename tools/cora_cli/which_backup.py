@@ -36,7 +36,7 @@ def resolve_anywhere(context: Context, text: str) -> tuple[str, OffsiteSettings 
 
 
 def project_at_hand(context: Context) -> str | None:
-    """The project that is named, or set, or stood in where the vault knows it; None: whatever the vault holds."""
+    """The project that is named, or set, or stood in; None: whatever the vault holds."""
     from ansible_collections.cora.backup.plugins.module_utils.project_meant import project_meant
 
     return project_meant(context.vault, project=context.set_project, search_from=context.working_directory)
