@@ -17,6 +17,7 @@ from cora_cli import ROOT
 from cora_cli.errors import CommandError
 from cora_cli.main import main
 from support.engine import backup
+from support.tools import tool
 
 Answer = dict[str, Any]
 
@@ -249,7 +250,7 @@ def test_restore_of_a_file_goes_to_where_it_came_from(
     }
     code, out, _ = cora("restore", made.id, "--file", "README.md", "--file", "src/", "--vault", vault)
     assert code == 0
-    assert "undo" in out
+    assert f"Take it back with: {ROOT}/tools/cora.sh undo" in out.replace("./tools", f"{ROOT}/tools")
     asked = playbooks.variables["restore"]
     assert asked["files"] == ["README.md", "src/"]
     assert (asked["scenario"], asked["cora_target"], asked["id"]) == ("files", str(project), made.id)
@@ -266,7 +267,13 @@ def test_a_full_restore_needs_a_word(cora: Cora, playbooks: Playbooks, project: 
     assert code == 2
     assert "--yes" in err
     assert "new.txt" in err
+    assert "The tree that is there now is kept beside it." in err
     assert playbooks.variables == {}
+    tool("rm", "-rf", project)
+    code, _, err = cora("restore", made.id, "--full", "--vault", vault)
+    assert code == 2
+    assert f"brings back the whole of {project}" in err
+    assert "is kept beside it" not in err
 
 
 def test_a_full_restore_can_be_declined(
