@@ -210,7 +210,7 @@ def test_search_from_a_project_without_backups_never_leads_to_another(
     (other / ".git").mkdir(parents=True)
     assert run("snapshot", project=project, vault=vault)["changed"]
     (project / "README.md").write_text("newer\n")
-    wanted = {"id": "latest", "scenario": "files", "files": ["README.md"], "vault": vault}
+    wanted: Any = {"id": "latest", "scenario": "files", "files": ["README.md"], "vault": vault}
     failed = run("restore", search_from=other, **wanted)
     assert f"is of {other}; it holds backups of {project}" in failed["msg"]
     assert (project / "README.md").read_text() == "newer\n"
