@@ -14,7 +14,9 @@ options:
     description: Absolute path of the directory to save. Either this or O(search_from) is needed.
     type: path
   search_from:
-    description: Save the top of the Git work tree around this directory.
+    description:
+      - Save the top of the Git work tree around this directory.
+      - Where there is none, the project around it of which the vault has a backup.
     type: path
   exclude:
     description:

@@ -28,7 +28,8 @@ options:
   search_from:
     description:
       - A directory in the project, used where O(project) is left out.
-      - If there is a Git work tree around it, and backups of that, then it is the project.
+      - The Git work tree around it is the project, also where there is no backup of it; where there is none, or this
+        collection's own checkout, that of which there are backups, if it lies in it.
     type: path
 """
 

@@ -17,7 +17,7 @@ from .errors import CoraError, ProgramError, RestoreError, SettingsError
 from .keep_rules import Policy, PruneRequest
 from .names import printable
 from .offsite_which import project_offsite
-from .project_meant import project_meant
+from .project_meant import project_meant, project_to_save, project_to_undo
 from .restore_source import resolve_anywhere
 from .rotate import RotateSettings
 from .settings import (
@@ -28,7 +28,6 @@ from .settings import (
     Service,
     default_seal,
     default_vault,
-    find_project,
 )
 from .status import Limits
 
@@ -178,11 +177,19 @@ def vault_of(params: Params) -> str:
 
 
 def project_of(params: Params) -> Optional[str]:
-    """The project whose newest backup, or last restore, is meant; None where that does not matter.
+    """The project whose newest backup is meant; None where that does not matter.
 
     :raises VaultError: when the vault cannot be read
     """
     return project_meant(vault_of(params), project=params["project"], search_from=params["search_from"])
+
+
+def project_undone(params: Params) -> Optional[str]:
+    """The project whose last restore is meant; None where that does not matter.
+
+    :raises CoraError: when several could be meant
+    """
+    return project_to_undo(vault_of(params), project=params["project"], search_from=params["search_from"])
 
 
 def snapshot_settings(params: Params) -> BackupSettings:
@@ -233,7 +240,7 @@ _BUDGET_NAMES = ("keep_checkpoints_bytes", "keep_checkpoints_percent")
 
 
 def _project_to_save(params: Params) -> str:
-    return str(params["project"] or find_project(params["search_from"]))
+    return str(params["project"] or project_to_save(vault_of(params), params["search_from"]))
 
 
 def _given(params: Params, *names: str) -> dict[str, Any]:

@@ -131,7 +131,9 @@ def _latest(vault: str, ids: list[str], project: Optional[str]) -> str:
         except IntegrityError:
             return backup_id  # whose it is cannot be read: better a check that fails than an older backup unasked
     raise NotFoundError(
-        f"No backup in {printable(vault)} is of {printable(wanted)}. To restore another project's there, give its id."
+        f"No backup in {printable(vault)} is of {printable(wanted)}; it holds backups of "
+        f"{', '.join(sorted(map(printable, _projects(vault, ids))))}: say which with --project. "
+        "To restore another project's there, give its id."
     )
 
 
@@ -150,15 +152,20 @@ def newest_of(vault: Vault, project: str) -> Optional[str]:
 
 def _only_project(vault: str, ids: list[str]) -> str:
     # "latest" of a vault that several projects share would be a guess, and a full restore of the wrong one a disaster
-    projects = set()
-    for backup_id in ids:
-        try:
-            projects.add(project_of(vault, backup_id))
-        except IntegrityError:
-            continue
+    projects = _projects(vault, ids)
     if len(projects) > 1:
         raise NotFoundError(
             f"{printable(vault)} holds backups of several projects ({', '.join(sorted(map(printable, projects)))}): "
             "say which with --project."
         )
     return ids[-1]
+
+
+def _projects(vault: str, ids: list[str]) -> set[str]:
+    projects = set()
+    for backup_id in ids:
+        try:
+            projects.add(project_of(vault, backup_id))
+        except IntegrityError:
+            continue
+    return projects

@@ -158,7 +158,7 @@ def find_project(start: str) -> str:
     """
     around = _work_trees_around(os.path.realpath(start))
     for directory in around:
-        return next(around, directory) if _is_this_collection(directory) else directory
+        return next(around, directory) if is_this_collection(directory) else directory
     raise ProjectError(f"There is no Git work tree around {start}: name the project (--project DIR, or cora_project).")
 
 
@@ -173,7 +173,8 @@ def _work_trees_around(directory: str) -> Iterator[str]:
         directory = parent
 
 
-def _is_this_collection(directory: str) -> bool:
+def is_this_collection(directory: str) -> bool:
+    """Whether this is a checkout of this collection."""
     try:
         with open(os.path.join(directory, "galaxy.yml"), encoding="utf-8") as stream:
             lines = set(stream.read(4096).splitlines())

@@ -183,7 +183,10 @@ def _problems(
     document: dict[str, Any], rows: list[dict[str, Any]], checkpoints: list[dict[str, Any]], limits: Limits
 ) -> Iterable[dict[str, str]]:
     if not rows:
-        yield _problem(CRITICAL, f"There is no backup in {printable(document['vault'])}. Make one: cora backup now.")
+        of = f" of {printable(document['project'])}" if document["project"] else ""
+        yield _problem(
+            CRITICAL, f"There is no backup{of} in {printable(document['vault'])}. Make one: cora backup now."
+        )
         return
     yield from _age_problems(document, rows, checkpoints, limits)
     yield from _state_problems(document, rows)

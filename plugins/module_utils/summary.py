@@ -218,6 +218,21 @@ def command_lines(commands: Mapping[str, Sequence[str]]) -> list[str]:
     return lines
 
 
+def undo_plan_lines(plan: Result, *, tree_is_there: bool) -> list[str]:
+    """Which restore is about to be taken back, and what that does to a whole tree."""
+    what = "undo" if plan["scenario"] == "undo" else f"restore ({plan['scenario']} of {plan['backup_id']})"
+    lines = [
+        f"Taking back {plan['undone_id']}, the {what} of {printable(plan['project'])}, {age_text(plan['restored_at'])}."
+    ]
+    if plan["kind"] != "swap":
+        return lines
+    if plan["old_tree"]:
+        lines.append(f"The whole tree is replaced by the one before it, {printable(plan['old_tree'])}.")
+    else:
+        lines.append("There was no tree before it, so the whole tree is moved away.")
+    return lines + (["The tree that is there now is kept beside it."] if tree_is_there else [])
+
+
 def undo_summary(result: Result, *, check: bool) -> list[str]:
     """What taking a restore back did, or would do."""
     project = printable(result["project"])

@@ -18,6 +18,7 @@ from .restore_files import plan, restore_files, saved_picks
 from .restore_plan import PlanSummary
 from .restore_record import (
     CHANGED,
+    CHANGING,
     DONE,
     IN_PLACE,
     ROLLED_BACK,
@@ -62,13 +63,15 @@ def undo_last(
         recovery = Recovery() if check else recover_restores(vault, os.path.normpath(project) if project else None)
         put_right = recovery.undone + recovery.taken_back
         finished = [record for record in put_right if project in (None, record.project)]
-        record = finished[-1] if finished else _newest(vault, project)
+        record = finished[-1] if finished else _newest(vault, project, or_interrupted=check)
         document: dict[str, Any] = {
             "changed": not finished or bool(recovery.taken_back),
             "undone_id": record.restore_id,
             "backup_id": record.backup_id,
             "project": record.project,
             "scenario": record.scenario,
+            "kind": record.kind,
+            "old_tree": record.old_tree or None,
             "restored_at": record.at,
             "warnings": [],
             "recovered": recovery.sentences,
@@ -92,12 +95,20 @@ def _note(record: RestoreRecord) -> None:
         pass  # the vault is mounted read-only by now: the record of the undo, which names it, says so
 
 
-def _newest(vault: Vault, project: Optional[str]) -> RestoreRecord:
+def _newest(vault: Vault, project: Optional[str], *, or_interrupted: bool = False) -> RestoreRecord:
+    """The restore that is taken back.
+
+    :param or_interrupted: one that was killed counts too, since an undo would put it right first
+    """
     wanted = os.path.normpath(project) if project else None
     records = read_records(vault)
     undone = {record.backup_id for record in records if (record.scenario, record.state) == (UNDO, DONE)}
     for record in reversed(records):
-        if record.state == DONE and record.restore_id not in undone and wanted in (None, record.project):
+        # a killed undo is put right, and then done anew: it is no restore that would be taken back
+        counts = record.state == DONE or (
+            or_interrupted and record.state in (CHANGING, CHANGED) and record.scenario != UNDO
+        )
+        if counts and record.restore_id not in undone and wanted in (None, record.project):
             return record
     of = f" of {printable(wanted)}" if wanted else ""
     raise NotFoundError(f"There is no restore{of} in {printable(vault.root)} that could be taken back.")

@@ -44,7 +44,9 @@ options:
     description: Absolute path of the project. Either this or O(search_from) is needed.
     type: path
   search_from:
-    description: Take the top of the Git work tree around this directory.
+    description:
+      - Take the top of the Git work tree around this directory.
+      - Where there is none, the project around it of which the vault has a backup.
     type: path
   critical:
     description:

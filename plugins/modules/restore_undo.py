@@ -33,7 +33,7 @@ options:
   project:
     description:
       - Take back the last restore of this project.
-      - Left out, and where O(search_from) does not lead to one, the last restore of the vault.
+      - Left out, and where O(search_from) is left out too, the last restore of the vault.
     type: path
 seealso:
   - module: cora.backup.restore
@@ -56,6 +56,22 @@ undone_id:
   type: str
 project:
   description: The directory that was changed.
+  returned: success
+  type: str
+scenario:
+  description: What that restore had been; V(undo) where it was an undo itself.
+  returned: success
+  type: str
+kind:
+  description: V(in_place) where it had changed files, V(swap) where it had exchanged the whole tree.
+  returned: success
+  type: str
+old_tree:
+  description: Where it had kept the tree before it; null for files, and where there had been none.
+  returned: success
+  type: str
+restored_at:
+  description: When it was made, UTC.
   returned: success
   type: str
 counts:
@@ -96,7 +112,7 @@ def main() -> None:
     try:
         result = undo_last(
             argspec.vault_of(params),
-            project=argspec.project_of(params),
+            project=argspec.project_undone(params),
             check=module.check_mode,
             services=argspec.services_of(params),
             health_command=tuple(params["health_command"]),

@@ -80,7 +80,7 @@ def test_the_bad_day_by_command(cora: Cora, there: Made, project: Path, new_vaul
     assert document["bytes_fetched"] >= there.archive.stat().st_size
     tool("diff", "-r", project.with_name("original"), project)
     assert "i" in tool("lsattr", "-d", new_vault / there.id).decode().split()[0]
-    assert cora("undo").returncode == 0
+    assert cora("undo", "--yes").returncode == 0
     assert not project.exists()
 
 

@@ -80,6 +80,9 @@ def test_the_whole_way_there_and_back(person: Person) -> None:
     full = person.asks("restore", "latest", "--full", "--yes")
     assert log.read_text() == "done so far\n"
     assert (Path(full["saved_at"]) / log.name).read_text() == "overwritten\n"
+    assert person.types("undo").returncode == 2
+    assert person.asks("undo", "--yes")["undone_id"] == full["restore_id"]
+    assert log.read_text() == "overwritten\n"
     assert list(person.runs.iterdir()) == [], "a successful run leaves nothing"
 
 

@@ -17,6 +17,7 @@ from cora_cli import ROOT
 from cora_cli.errors import CommandError
 from cora_cli.main import main
 from support.engine import backup
+from support.tools import tool
 
 Answer = dict[str, Any]
 
@@ -181,6 +182,37 @@ def test_latest_is_of_the_project_one_stands_in(
     assert cora("verify", "--vault", vault)[0] == 1
 
 
+def test_who_stands_in_a_project_without_backups_gets_nothing_of_another(
+    cora: Cora, playbooks: Playbooks, project: Path, vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, other = backup(project, vault), tmp_path / "other"
+    (other / ".git").mkdir(parents=True)
+    monkeypatch.chdir(other)
+    for words in (("restore", "latest", "--file", "README.md"), ("cat", "latest", "README.md"), ("verify",)):
+        code, out, err = cora(*words, "--vault", vault)
+        assert (code, out) == (1, "")
+        assert f"No backup in {vault} is of {other}; it holds backups of {project}: say which" in err
+    assert playbooks.variables == {}
+    code, out, _ = cora("status", "--vault", vault)
+    assert code == 1
+    assert f"CRITICAL: There is no backup of {other} in {vault}." in out
+    assert cora("restore", made.id, "--vault", vault)[0] == 0, "who gives an id means it"
+
+
+def test_a_project_that_lost_its_git_is_the_one_in_which_one_stands(
+    cora: Cora, playbooks: Playbooks, project: Path, vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    made = backup(project, vault)
+    backup(tmp_path / "other", vault)
+    monkeypatch.chdir(project / "src")
+    assert json.loads(cora("restore", "latest", "--vault", vault, "--json")[1])["id"] == made.id
+    assert json.loads(cora("status", "--vault", vault, "--json")[1])["project"] == str(project)
+    playbooks.answers["backup"] = MADE
+    assert cora("backup", "now", "--vault", vault)[0] == 0
+    assert playbooks.variables["backup"]["cora_project"] == str(project)
+
+
 def test_latest_of_a_vault_with_one_project_is_meant_from_anywhere(
     cora: Cora, project: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,7 +250,7 @@ def test_restore_of_a_file_goes_to_where_it_came_from(
     }
     code, out, _ = cora("restore", made.id, "--file", "README.md", "--file", "src/", "--vault", vault)
     assert code == 0
-    assert "undo" in out
+    assert f"Take it back with: {ROOT}/tools/cora.sh undo" in out.replace("./tools", f"{ROOT}/tools")
     asked = playbooks.variables["restore"]
     assert asked["files"] == ["README.md", "src/"]
     assert (asked["scenario"], asked["cora_target"], asked["id"]) == ("files", str(project), made.id)
@@ -235,7 +267,13 @@ def test_a_full_restore_needs_a_word(cora: Cora, playbooks: Playbooks, project: 
     assert code == 2
     assert "--yes" in err
     assert "new.txt" in err
+    assert "The tree that is there now is kept beside it." in err
     assert playbooks.variables == {}
+    tool("rm", "-rf", project)
+    code, _, err = cora("restore", made.id, "--full", "--vault", vault)
+    assert code == 2
+    assert f"brings back the whole of {project}" in err
+    assert "is kept beside it" not in err
 
 
 def test_a_full_restore_can_be_declined(

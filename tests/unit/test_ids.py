@@ -14,8 +14,14 @@ from typing import Any
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils import vault as vault_module
 from ansible_collections.cora.backup.plugins.module_utils.catalog import list_backups, resolve_id
-from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError, NotFoundError, VaultError
+from ansible_collections.cora.backup.plugins.module_utils.errors import (
+    IntegrityError,
+    NotFoundError,
+    ProjectError,
+    VaultError,
+)
 from ansible_collections.cora.backup.plugins.module_utils.layout import read_report
+from ansible_collections.cora.backup.plugins.module_utils.project_meant import project_meant, project_to_save
 from ansible_collections.cora.backup.plugins.module_utils.vault import Vault
 from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
 from support.engine import backup
@@ -191,6 +197,52 @@ def test_two_projects_back_up_into_one_vault(project: Path, tmp_path: Path, vaul
     assert first.id < second.id < third.id
     assert resolve_id(str(vault), "latest", str(other)) == second.id
     assert resolve_id(str(vault), "latest", str(project)) == third.id
+
+
+def test_who_stands_in_another_project_never_means_that_of_the_vault(
+    project: Path, tmp_path: Path, vault: Path
+) -> None:
+    made, other, plain = backup(project, vault), tmp_path / "other", tmp_path / "plain"
+    for directory in (other / ".git", other / "src", plain):
+        directory.mkdir(parents=True)
+    meant = project_meant(str(vault), project=None, search_from=str(other / "src"))
+    assert meant == str(other)
+    with pytest.raises(NotFoundError) as failure:
+        resolve_id(str(vault), "latest", meant)
+    assert f"is of {other}; it holds backups of {project}: say which with --project." in str(failure.value)
+    assert resolve_id(str(vault), made.id, meant) == made.id
+    assert project_meant(str(vault), project=None, search_from=str(plain)) is None, "a bare machine"
+    (other / "galaxy.yml").write_text("namespace: cora\nname: backup\n")
+    assert project_meant(str(vault), project=None, search_from=str(other)) is None, "cora's own checkout"
+
+
+def test_a_project_that_the_vault_knows_is_meant_without_git_too(project: Path, tmp_path: Path, vault: Path) -> None:
+    """A full restore brings no .git back; and a clone in a project is part of it."""
+    link, clone = tmp_path / "link", project / "vendor" / "clone"
+    link.symlink_to(project)
+    with pytest.raises(ProjectError, match="--project"):
+        project_to_save(str(vault), str(project))
+    backup(project, vault)
+    for directory in (project, project / "src", link / "src"):
+        assert project_meant(str(vault), project=None, search_from=str(directory)) == str(project)
+        assert project_to_save(str(vault), str(directory)) == str(project)
+    (clone / ".git").mkdir(parents=True)
+    assert project_meant(str(vault), project=None, search_from=str(clone)) == str(project)
+    assert project_to_save(str(vault), str(clone)) == str(clone)
+    with pytest.raises(ProjectError, match="--project"):
+        project_to_save(str(vault), str(tmp_path))
+
+
+def test_a_project_that_was_named_through_a_link_is_the_one_it_leads_to(
+    project: Path, tmp_path: Path, vault: Path
+) -> None:
+    through = tmp_path / "way" / project.name
+    through.parent.symlink_to(tmp_path)
+    (project / ".git").mkdir()
+    backup(through, vault)
+    assert project_meant(str(vault), project=None, search_from=str(project / "src")) == str(through)
+    backup(project, vault)
+    assert project_meant(str(vault), project=None, search_from=str(project / "src")) == str(project)
 
 
 # --- a damaged report

@@ -201,3 +201,21 @@ def test_undo_without_a_restore(run: Run, project: Path, vault: Path) -> None:
     result = run("restore_undo", vault=vault)
     assert result["failed"]
     assert result["error"] == "NotFoundError"
+
+
+def test_search_from_a_project_without_backups_never_leads_to_another(
+    run: Run, project: Path, vault: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    (other / ".git").mkdir(parents=True)
+    assert run("snapshot", project=project, vault=vault)["changed"]
+    (project / "README.md").write_text("newer\n")
+    wanted: Any = {"id": "latest", "scenario": "files", "files": ["README.md"], "vault": vault}
+    failed = run("restore", search_from=other, **wanted)
+    assert f"is of {other}; it holds backups of {project}" in failed["msg"]
+    assert (project / "README.md").read_text() == "newer\n"
+    assert run("restore", search_from=project / "src", **wanted)["changed"]
+    (project / "README.md").write_text("newest\n")
+    assert f"no restore of {other} in" in run("restore_undo", search_from=other, vault=vault)["msg"]
+    assert (project / "README.md").read_text() == "newest\n"
+    assert run("restore_undo", search_from=project, vault=vault)["changed"]

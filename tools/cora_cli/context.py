@@ -54,11 +54,13 @@ class Context:
 
     @property
     def project(self) -> str:
-        """The project to work on: named, or set, or the Git work tree around the working directory.
+        """The project to save: named, or set, or the Git work tree around the working directory.
 
         :raises ProjectError: when there is none
         """
-        return self.set_project or settings.find_project(self.working_directory)
+        from ansible_collections.cora.backup.plugins.module_utils.project_meant import project_to_save
+
+        return self.set_project or project_to_save(self.vault, self.working_directory)
 
     @property
     def working_directory(self) -> str:

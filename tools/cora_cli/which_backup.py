@@ -36,10 +36,24 @@ def resolve_anywhere(context: Context, text: str) -> tuple[str, OffsiteSettings 
 
 
 def project_at_hand(context: Context) -> str | None:
-    """The project that is named, or set, or stood in where the vault knows it; None: whatever the vault holds."""
+    """The project that is named, or set, or stood in; None: whatever the vault holds."""
     from ansible_collections.cora.backup.plugins.module_utils.project_meant import project_meant
 
-    return project_meant(context.vault, project=context.set_project, search_from=context.working_directory)
+    if context.set_project:
+        return context.set_project  # wherever one stands, be it nowhere any more
+    return project_meant(context.vault, project=None, search_from=context.working_directory)
+
+
+def project_to_undo(context: Context) -> str | None:
+    """The same for taking a restore back: what was restored to another place counts too.
+
+    :raises NotFoundError: when several could be meant
+    """
+    from ansible_collections.cora.backup.plugins.module_utils import project_meant
+
+    if context.set_project:
+        return context.set_project
+    return project_meant.project_to_undo(context.vault, project=None, search_from=context.working_directory)
 
 
 def path_in_project(context: Context, text: str, project: str | None) -> str:

@@ -27,11 +27,23 @@ def run(context: Context, options: Namespace) -> int:
 
     if context.output.as_json:
         raise UsageError("cora cat prints the bytes of the file; there is no JSON of it.")
-    path = path_in_project(context, options.path, project_at_hand(context))
-    for piece in read_saved_file(Vault(context.vault), resolve(context, options.id), path):
+    backup_id = resolve(context, options.id)
+    path = path_in_project(context, options.path, context.set_project or _project_of(context, backup_id))
+    for piece in read_saved_file(Vault(context.vault), backup_id, path):
         sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
     return DONE
+
+
+def _project_of(context: Context, backup_id: str) -> str | None:
+    # an id may be of another project than the one in which the person stands
+    from ansible_collections.cora.backup.plugins.module_utils.catalog import project_of
+    from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError
+
+    try:
+        return project_of(context.vault, backup_id)
+    except IntegrityError:
+        return project_at_hand(context)
 
 
 VERBS = (

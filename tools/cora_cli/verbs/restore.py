@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.names import printable
 
 from ..ask import confirm
 from ..context import Context
-from ..errors import DONE, FAILED
+from ..errors import DONE, FAILED, CommandError
 from ..playbook import run_playbook
 from ..registry import Verb
 from ..variables import Value
-from ..which_backup import resolve_anywhere
+from ..where_one_stands import hint_at_old_tree
+from ..which_backup import project_to_undo, resolve_anywhere
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -78,8 +80,8 @@ def run(context: Context, options: Namespace) -> int:
     context.output.document(result)
     context.output.say(restore_summary(result, check=False))
     if result["changed"]:
-        context.output.say(f"Take it back with: {context.command('undo')}")
-        _hint_at_old_tree(context, result)
+        context.output.say(f"Take it back with: {_undo_command(context, result['project'])}")
+        hint_at_old_tree(context, result)
     return DONE
 
 
@@ -97,11 +99,12 @@ def _hint_at_newer(context: Context, text: str, plan: dict[str, Any]) -> None:
         context.output.note(f"latest is the newest backup. Newer is the checkpoint {newer[0]['id']} ({made}): newest.")
 
 
-def _hint_at_old_tree(context: Context, result: dict[str, Any]) -> None:
-    # a shell stays in the directory it was in, which now bears another name
-    saved_at = result.get("saved_at")
-    if result["scenario"] == "full" and saved_at and f"{context.working_directory}/".startswith(f"{saved_at}/"):
-        context.output.note(f"Your shell stands in the old tree now: cd {shlex.quote(result['project'])}")
+def _undo_command(context: Context, project: str) -> str:
+    try:
+        meant = project_to_undo(context)
+    except (CoraError, CommandError):
+        return context.command("undo", "--project", project)
+    return context.command("undo") if meant in (None, project) else context.command("undo", "--project", project)
 
 
 def _scenario(options: Namespace) -> str:
@@ -113,11 +116,13 @@ def _scenario(options: Namespace) -> str:
 def _agreed(context: Context, plan: dict[str, Any], *, yes: bool) -> bool:
     from ansible_collections.cora.backup.plugins.module_utils.summary import counts_text, newer_work_lines
 
+    kept = ["The tree that is there now is kept beside it."] if os.path.lexists(plan["project"]) else []
+    does = "replaces the whole of" if kept else "brings back the whole of"
     context.output.note(
         [
-            f"Backup {plan['id']} replaces the whole of {plan['project']}: {counts_text(plan['counts'])}.",
+            f"Backup {plan['id']} {does} {plan['project']}: {counts_text(plan['counts'])}.",
             *newer_work_lines(plan),
-            "The tree that is there now is kept beside it.",
+            *kept,
         ]
     )
     return confirm("Restore it?", yes=yes)

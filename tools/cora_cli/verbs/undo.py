@@ -5,27 +5,41 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+import os
+from argparse import ArgumentParser, Namespace
 
+from ansible_collections.cora.backup.plugins.module_utils.restore_record import SWAP
+
+from ..ask import confirm
 from ..context import Context
-from ..errors import DONE
+from ..errors import DONE, FAILED
 from ..playbook import run_playbook
 from ..registry import Verb
 from ..variables import Value
-from ..which_backup import project_at_hand
+from ..where_one_stands import hint_at_old_tree
+from ..which_backup import project_to_undo
 
 
-def run(context: Context, _options: Namespace) -> int:
+def configure(parser: ArgumentParser) -> None:
+    """Own options."""
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(context: Context, options: Namespace) -> int:
     """Take the last restore back."""
-    from ansible_collections.cora.backup.plugins.module_utils.summary import undo_summary
+    from ansible_collections.cora.backup.plugins.module_utils.summary import undo_plan_lines, undo_summary
+    from ansible_collections.cora.backup.plugins.module_utils.undo import undo_last
 
-    variables: dict[str, Value] = {"cora_vault": context.vault}
-    project = project_at_hand(context)
-    if project:
-        variables["cora_project"] = project
+    plan = undo_last(context.vault, project=project_to_undo(context), check=True)
+    context.output.note(undo_plan_lines(plan, tree_is_there=os.path.lexists(plan["project"])))
+    if plan["kind"] == SWAP and not confirm("Take it back?", yes=options.yes):
+        context.output.note("Nothing was changed.")
+        return FAILED
+    variables: dict[str, Value] = {"cora_vault": context.vault, "cora_project": plan["project"]}
     result = run_playbook(context, "undo", "cora.backup.restore_undo", variables)
     context.output.document(result)
     context.output.say(undo_summary(result, check=False))
+    hint_at_old_tree(context, result)
     return DONE
 
 
@@ -34,8 +48,16 @@ VERBS = (
         names=("undo",),
         help="take the last restore back",
         run=run,
-        description="Put back what the last restore replaced. What that restore had brought is saved in turn.",
-        examples=("cora undo", "cora undo --project /srv/app   # the last one of this project"),
+        configure=configure,
+        description=(
+            "Put back what the last restore of the project replaced. What that restore had brought is saved in turn.\n"
+            "Where whole trees change places it asks first, as the restore did."
+        ),
+        examples=(
+            "cora undo",
+            "cora undo --project /srv/app   # the last one of this project",
+            "cora undo --yes                # for scripts",
+        ),
         order=45,
     ),
 )
