@@ -98,7 +98,8 @@ def resolve_id(vault: str, text: str, project: Optional[str] = None) -> str:
     :raises NotFoundError: when none answers, or more than one does
     """
     ids = Vault(vault).ids()
-    if not ids:
+    # a checkpoint that is left alone is worth little, and can be named all the same
+    if not ids and (text == LATEST or not Vault(vault).checkpoint_ids()):
         raise NotFoundError(f"There is no backup in {printable(vault)}. Make the first one: cora backup now.")
     if text == LATEST:
         return _latest(vault, ids, project)

@@ -23,6 +23,7 @@ def saved_summary(result: Result, *, check: bool) -> list[str]:
     lines = []
     if result["kind"] == "full":
         lines = backup_summary(result, check=False)
+        lines.append("  why      there was no backup to build on, or over a quarter of it has changed since")
     elif result["kind"] == "checkpoint":
         lines = _checkpoint_lines(result)
     else:

@@ -32,6 +32,8 @@ from .source import Layer, Pick
 from .tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK, Member
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
+#: Of these the ones that hold content.
+WRITTEN_BESIDE = ("-wal", "-journal")
 SAVED_ARCHIVE = "saved.tar.gz"
 _CHUNK_BYTES = 1024 * 1024
 
@@ -68,7 +70,7 @@ def compare(tree: SafeTree, entry: Entry, content: Entry, created_ns: int) -> Ch
             f"{'none' if is_directory else 'one'} in the backup: move it away first, or restore the whole tree "
             "(--full)."
         )
-    newer = not is_directory and status.st_mtime_ns > created_ns
+    newer = not is_directory and _written_ns(tree, entry, status) > created_ns
     same = _same(tree, entry, content, kind, status)
     return Change("same" if same else "replace", entry.path, kind, content.size_bytes, newer and not same)
 
@@ -93,6 +95,18 @@ def _same(tree: SafeTree, entry: Entry, content: Entry, kind: str, status: os.st
 
 def _has_side_files(tree: SafeTree, entry: Entry) -> bool:
     return entry.database and any(tree.status(entry.path + end) for end in SIDE_FILES)
+
+
+def has_content_beside(tree: SafeTree, entry: Entry) -> bool:
+    """Whether a log or journal may hold what was written to a database, however its own file looks."""
+    beside = [tree.status(entry.path + end) for end in WRITTEN_BESIDE] if entry.database else []
+    return any(status is not None and status.st_size for status in beside)
+
+
+def _written_ns(tree: SafeTree, entry: Entry, status: os.stat_result) -> int:
+    """When a file was written last; into a database that may have been its write-ahead log alone."""
+    beside = [tree.status(entry.path + end) for end in WRITTEN_BESIDE] if entry.database else []
+    return max(found.st_mtime_ns for found in (status, *beside) if found is not None)
 
 
 def digest_of(tree: SafeTree, path: str) -> Optional[str]:

@@ -16,7 +16,8 @@ from typing import Any, Optional
 
 from . import layout
 from .attributes import differing
-from .in_place import SIDE_FILES, Change, digest_of
+from .changes import is_unchanged
+from .in_place import SIDE_FILES, WRITTEN_BESIDE, Change, digest_of, has_content_beside
 from .index import Entry
 from .merge import side_by_side
 from .names import path_key, printable
@@ -74,9 +75,24 @@ def _compare(entry: Entry, found: Optional[Found], backup_ns: int) -> Change:
     same = (found.kind, stat.S_IMODE(status.st_mode)) == (kind, entry.mode)
     if os.geteuid() == 0:
         same = same and (status.st_uid, status.st_gid) == (entry.uid, entry.gid)
-    same = same and _looks_alike(entry, found)
-    newer = not same and found.kind != DIRECTORY and status.st_mtime_ns > backup_ns
+    beside = _written_beside(found) if entry.database else []
+    same = same and (is_unchanged(entry, found) if beside else _looks_alike(entry, found))
+    written_ns = max(one.st_mtime_ns for one in (status, *beside))
+    newer = not same and found.kind != DIRECTORY and written_ns > backup_ns
     return Change("same" if same else "replace", entry.path, kind, entry.size_bytes, newer)
+
+
+def _written_beside(found: Found) -> list[os.stat_result]:
+    """What may hold newer content of a database than its own file: a write-ahead log or a journal that is not empty."""
+    beside = []
+    for end in WRITTEN_BESIDE:
+        try:
+            status = os.stat(found.name + end.encode("ascii"), dir_fd=found.parent_fd, follow_symlinks=False)
+        except OSError:
+            continue
+        if status.st_size:
+            beside.append(status)
+    return beside
 
 
 def _looks_alike(entry: Entry, found: Found) -> bool:
@@ -110,7 +126,9 @@ def _is_the_same(tree: SafeTree, entry: Entry) -> bool:
     if entry.kind == HARDLINK:
         status, target = tree.status(entry.path), tree.status(entry.link)
         return status is not None and target is not None and os.path.samestat(status, target)
-    return entry.kind != FILE or digest_of(tree, entry.path) == entry.sha256
+    if entry.kind != FILE:
+        return True
+    return digest_of(tree, entry.path) == entry.sha256 and not has_content_beside(tree, entry)
 
 
 class PlanSummary:

@@ -136,6 +136,8 @@ def _critical(vault: Vault, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for path in critical:
         saved = _size(os.path.join(vault.path_of(report["id"]), layout.CRITICAL_DIR, path))
         now = _size(os.path.join(report["project"], path))
+        if now is not None and path in databases:
+            now += _size(os.path.join(report["project"], f"{path}-wal")) or 0  # what was written last stands there
         found.append(
             {
                 "path": printable(path),

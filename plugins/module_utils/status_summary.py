@@ -31,7 +31,9 @@ def status_summary(result: Result) -> list[str]:
         f"disk        {_disk(result['disk'])}",
         f"offsite     {_offsite(result['offsite'])}",
     ]
-    lines += [f"timer       {_timer(row)}" for row in result["timers"]] or ["timer       none"]
+    lines += [f"timer       {_timer(row)}" for row in result["timers"]] or [
+        "timer       none: nothing runs by itself (cora install)"
+    ]
     lines += [f"critical    {_critical(row)}" for row in result["critical"][:_SHOWN_AT_MOST]]
     if len(result["critical"]) > _SHOWN_AT_MOST:
         lines.append(f"critical    … and {count_text(len(result['critical']) - _SHOWN_AT_MOST)} more (--json has all)")

@@ -155,10 +155,15 @@ def _compare(path: str, name: str, digest: str) -> Optional[str]:
         return f"cannot be read: {error.strerror}"
 
 
+def _archive_name(path: str) -> str:
+    """The archive of a backup, or of a checkpoint."""
+    return layout.CHANGES if os.path.exists(os.path.join(path, layout.CHANGES)) else layout.ARCHIVE
+
+
 def _check_archive(path: str, findings: _Findings, progress: Progress) -> None:
     progress.start("verify")
     try:
-        archive = layout.ARCHIVE if os.path.exists(os.path.join(path, layout.ARCHIVE)) else layout.CHANGES
+        archive = _archive_name(path)
         with ArchiveReader(path, archive=archive) as reader:
             for group, problems in _check_groups(reader):
                 findings.entries += len(group.entries)
@@ -166,7 +171,7 @@ def _check_archive(path: str, findings: _Findings, progress: Progress) -> None:
                 findings.size_bytes += size
                 progress.advance(files=len(group.entries), size_bytes=size)
                 for entry_path, problem in problems:
-                    findings.add(layout.ARCHIVE, entry_path, problem)
+                    findings.add(archive, entry_path, problem)
     except IntegrityError as error:
         findings.add(layout.INDEX, None, str(error))
 
@@ -207,21 +212,24 @@ def _seal_warnings(path: str, unsealed: list[str]) -> list[str]:
 def _restorable(backup_id: str, path: str, findings: _Findings, *, quick: bool) -> str:
     if not findings.damaged:
         return "Everything can be restored."
+    archive = _archive_name(path)
     artifacts = {entry["artifact"] for entry in findings.damaged}
-    lost = sorted(
-        {entry["path"] for entry in findings.damaged if entry["artifact"] == layout.ARCHIVE and entry["path"]}
-    )
-    if layout.ARCHIVE in artifacts and quick:
+    lost = sorted({entry["path"] for entry in findings.damaged if entry["artifact"] == archive and entry["path"]})
+    if "base" in artifacts:
+        return f"Only what changed since its base backup, and by hand: tar -xzf {path}/{archive}."
+    if any(str(artifact).startswith("base/") for artifact in artifacts):
+        return "Its base backup is damaged: cora verify of that one says what of it can be restored."
+    if archive in artifacts and quick:
         return f"The archive is damaged. A full check (verify {backup_id}, without quick) tells which of its files are."
-    if layout.INDEX in artifacts and layout.ARCHIVE not in artifacts:
-        return f"The index is damaged, the archive is not: restore by hand with tar -xzf {path}/{layout.ARCHIVE}."
+    if layout.INDEX in artifacts and archive not in artifacts:
+        return f"The index is damaged, the archive is not: restore by hand with tar -xzf {path}/{archive}."
     if layout.INDEX in artifacts:
         return (
             f"Index and archive are damaged. What is intact under {path}/{layout.CRITICAL_DIR} can be copied by hand."
         )
     if artifacts & {layout.SUMS, layout.REPORT}:
         what = f"All files of the archive but {len(lost)} are" if lost else "The archive is"
-        return f"{what} intact, and can be restored by hand: tar -xzf {path}/{layout.ARCHIVE}."
+        return f"{what} intact, and can be restored by hand: tar -xzf {path}/{archive}."
     if lost:
         return f"All files of the archive but {len(lost)} can be restored by name (restore {backup_id} --file PATH)."
     return "The archive is intact: all its files can be restored by name (--file PATH)."

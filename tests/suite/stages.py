@@ -72,15 +72,15 @@ def pytest(directory: str) -> Callable[[bool], Outcome]:
 def molecule(_fast: bool) -> Outcome:
     """All scenarios, on containers with a real systemd."""
     env = {"CORA_TEST_PYTHON": sys.executable}
-    return from_last_line(*run([str(ROOT / "molecule" / "run.sh")], timeout_seconds=1500, env=env))
+    return from_last_line(*run([str(ROOT / "molecule" / "run.sh")], timeout_seconds=2400, env=env))
 
 
 #: The longest first: they run two at a time.
 STAGES = (
-    Stage("sanity", lambda _fast: run_sanity()),
     Stage("unit", pytest("tests/unit")),
     Stage("faults", pytest("tests/faults")),
     Stage("offsite", pytest("tests/offsite"), in_fast=False),
+    Stage("sanity", lambda _fast: run_sanity()),
     Stage("ansible-lint", tool("ansible-lint", "--offline", "--nocolor")),
     Stage("mypy", tool("mypy", f"{COLLECTION}/plugins", "tools/cora_cli", "tests")),
     Stage("ruff-check", tool("ruff", "check", "--no-cache", ".")),

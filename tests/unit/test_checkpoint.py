@@ -545,3 +545,20 @@ def test_a_bystander_cannot_read_a_checkpoint(big: Path, vault: Path) -> None:
         check=False,
     )
     assert done.returncode != 0
+
+
+def test_a_check_says_what_a_checkpoint_without_its_base_is_worth(big: Path, vault: Path) -> None:
+    made = backup(big, vault)
+    (big / "AI_WORK_LOG.md").write_text("more\n")
+    result = checkpoint(big, vault)
+    tool("chattr", "-a", vault)
+    tool("chattr", "-R", "-i", made.path)
+    made.path.rename(vault.parent / "away")
+    found = verify_backup(str(vault), result["id"])
+    assert not found["ok"]
+    assert f"by hand: tar -xzf {result['path']}/changes.tar.gz" in found["restorable"]
+    (vault.parent / "away").rename(made.path)
+    with made.archive.open("r+b") as stream:
+        stream.write(b"damage")
+    found = verify_backup(str(vault), result["id"])
+    assert "base backup is damaged" in found["restorable"]

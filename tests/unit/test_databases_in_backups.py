@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -196,6 +198,46 @@ def test_stale_side_files_do_not_survive_a_restore(project: Path, vault: Path) -
     assert not (project / "shop.db-wal").exists()
     assert not (project / "shop.db-shm").exists()
     assert dump(project / "shop.db") == before
+
+
+CRASH = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("PRAGMA journal_mode=wal")
+connection.execute("DELETE FROM notes WHERE id > 5")
+connection.commit()
+os._exit(0)  # the log stays beside the database
+"""
+
+
+@pytest.mark.parametrize("scenario", ["full", "critical", "files"])
+def test_what_stands_in_the_log_alone_is_seen_and_taken_back(scenario: str, project: Path, vault: Path) -> None:
+    database = make(project / "shop.db", wal=True)
+    backup(project, vault)
+    restore(vault, scenario="critical")  # from now on the file is, byte for byte, the copy in the backup
+    backup(project, vault)
+    before = database.read_bytes()
+    tool("python3", "-c", CRASH, database)
+    assert database.read_bytes() == before
+    assert ask(database, "SELECT count(*) FROM notes") == b"5\n"
+    request: dict[str, Any] = {"scenario": scenario, "files": ("shop.db",) if scenario == "files" else ()}
+    plan = restore(vault, check=True, **request)
+    assert [row["path"] for row in plan["entries"] if row["action"] == "replace"] == ["shop.db"]
+    assert restore(vault, **request)["changed"]
+    assert ask(database, "SELECT count(*) FROM notes") == b"100\n"
+    assert not restore(vault, **request)["changed"]
+
+
+def test_newer_rows_in_the_log_are_newer_work(project: Path, vault: Path) -> None:
+    database = make(project / "shop.db", wal=True)
+    made = backup(project, vault)
+    os.utime(database, (0, 0))
+    tool("python3", "-c", CRASH, database)
+    later = time.time() + 60  # ids count in seconds
+    os.utime(f"{database}-wal", (later, later))
+    for request in ({"scenario": "full"}, {"scenario": "critical"}, {"scenario": "files", "files": ("shop.db",)}):
+        plan = restore(vault, id_text=made.id, check=True, **request)
+        assert [row["path"] for row in plan["entries"] if row["newer_work"]] == ["shop.db"], request
 
 
 def test_excluded_database_is_left_out(project: Path, vault: Path) -> None:

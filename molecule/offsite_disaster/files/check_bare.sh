@@ -33,5 +33,12 @@ pid=$(runuser --user deploy -- env HOME=/home/deploy pm2 pid shop | tail -n 1)
 systemctl --quiet is-enabled cora-save.timer cora-backup.timer || fail "no timers"
 lsattr -d /srv/offsite_disaster/vault/2* | grep -q -- '-i-' || fail "the fetched backup is not sealed"
 (cd /srv/offsite_disaster/vault/2* && sha256sum --check --quiet SHA256SUMS.txt) || fail "the fetched backup is damaged"
+# the services of the timers, in their sandboxes: a new backup, and its copy elsewhere
+for job in backup offsite; do
+    systemctl start cora-$job.service || { journalctl --no-pager -u cora-$job | tail -n 20 >&2; fail "cora-$job"; }
+done
+newest=$(find /srv/offsite_disaster/vault -maxdepth 1 -name '2*' -printf '%f\n' | sort | tail -n 1)
+[ "$(find /srv/offsite_disaster/vault -maxdepth 1 -name '2*' | wc -l)" = 2 ] || fail "cora-backup made no backup"
+grep -q '"result": *"complete"' "/srv/offsite_disaster/vault/.cora/offsite/$newest.json" || fail "$newest is not elsewhere"
 [ "$(stat -c %a /etc/cora/backup.env)" = 600 ] || fail "others can read the keys"
 [ ! -e /var/lib/cora/disaster-began ] || fail "notes are left"
