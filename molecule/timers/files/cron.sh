@@ -18,7 +18,7 @@ run() {
 echo 'and more' >> '/srv/timers/pro ject/shared/file'
 for job in save 'backup now' prune verify; do
   run "$job" || fail "$job: $(cat "$log")"
-  grep -q "cora $job\\[" "$log" || fail "$job left nothing in the log"
+  grep -q "cora $job\\( [a-z]*\\)*\\[" "$log" || fail "$job left nothing in the log"
 done
 ! grep -q 'cora notify' "$log" || fail "a job failed: $(cat "$log")"
 rm -rf /etc/systemd/system/cora-save.timer.d
