@@ -23,7 +23,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from typing import Optional
 
@@ -128,7 +128,9 @@ class Vault:
         self._check_owner()
         probe = os.path.join(self.staging, f"writable-{os.getpid()}")
         durable.write_file(probe, b"")
-        os.unlink(probe)
+        # the lock is not held yet, and who holds it sweeps there
+        with suppress(FileNotFoundError):
+            os.unlink(probe)
 
     def _check_owner(self) -> None:
         for directory in (self.root, self.control):
@@ -329,9 +331,10 @@ def remove_unpublished(path: str) -> None:
     """
     try:
         if not os.path.isdir(path) or os.path.islink(path):
-            if stat.S_ISREG(os.lstat(path).st_mode):
-                _open_flags(path)  # a probe for sealing, whose run was killed while it was immutable
-            os.unlink(path)
+            with suppress(FileNotFoundError):  # the probe of a run that waits for the lock: see prepare()
+                if stat.S_ISREG(os.lstat(path).st_mode):
+                    _open_flags(path)  # a probe for sealing, whose run was killed while it was immutable
+                os.unlink(path)
             return
         for part in tree_paths(path):
             _open_flags(part)
