@@ -33,10 +33,10 @@ _LIMITS = """\
   the rest reads and writes the archive. On ext4 the disk has to take the whole archive; restic writes next to nothing.
 - **One file in a hundred changed**: spread evenly, these touch every third frame, and all files of such a frame are
   read again.
-- **Full restore**: on ext4 it waits for inodes; a file that was removed minutes ago slows the next one down, whoever does
-  it, so this row depends on what ran before.
-- **One file out** is `cora cat`, as `restic dump` is. `cora restore --file` also saves what it replaces, and goes through
-  Ansible: about 2 s.
+- **Full restore**: on ext4 it waits for inodes; a file that was removed minutes ago slows the next one down, whoever
+  does it, so this row depends on what ran before.
+- **One file out** is `cora cat`, as `restic dump` is. `cora restore --file` also saves what it replaces, and goes
+  through Ansible: about 2 s.
 
 Tried: hashing and writing in a thread of its own (kept), a shorter switch interval of Python's threads (no
 clear gain), reading the index by ISA-L in place of zlib (kept), a short way for index lines of plain files (kept).
