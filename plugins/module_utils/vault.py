@@ -44,7 +44,6 @@ from .settings import SEAL_REQUIRED, state_directory
 
 ID_PATTERN = re.compile(r"(\d{8}-\d{6})-([0-9a-f]{4,40}|nogit)")
 _ID_TIME = "%Y%m%d-%H%M%S"
-_PROBE = "writable-"
 _LOCK_POLL_SECONDS = 0.2
 _WRITABLE_BY_OTHERS = 0o022
 
@@ -127,7 +126,7 @@ class Vault:
         for directory in (self.root, self.control, self.staging, self.verified, self.restores):
             durable.make_directories(directory)
         self._check_owner()
-        probe = os.path.join(self.staging, f"{_PROBE}{os.getpid()}")
+        probe = os.path.join(self.staging, f"writable-{os.getpid()}")
         durable.write_file(probe, b"")
         # the lock is not held yet, and who holds it sweeps there
         with suppress(FileNotFoundError):
@@ -198,8 +197,7 @@ class Vault:
         done = []
         for name in sorted(os.listdir(self.staging)):
             remove_unpublished(os.path.join(self.staging, name))
-            if not name.startswith(_PROBE):
-                done.append(f"Removed {printable(name)}, which an interrupted run had not finished.")
+            done.append(f"Removed {printable(name)}, which an interrupted run had not finished.")
         saved = [(backup_id, self.path_of(backup_id)) for backup_id in self.ids()]
         saved += [(checkpoint_id, self.checkpoint_path(checkpoint_id)) for checkpoint_id in self.checkpoint_ids()]
         for saved_id, path in saved:
