@@ -122,6 +122,7 @@ def translated(action: str, place: str) -> Iterator[None]:
     try:
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
+        from urllib3.exceptions import HTTPError
     except ImportError as error:
         raise OffsiteError("The Python package boto3 is missing here.") from error
     try:
@@ -134,6 +135,9 @@ def translated(action: str, place: str) -> Iterator[None]:
     except (BotoCoreError, Boto3Error) as error:
         kind, advice = _meaning_of_failure(error)
         raise kind(f"Could not {action} {printable(place)}: {advice}") from error
+    except HTTPError as error:  # botocore hands a TLS failure in the middle of an answer's body on as it is
+        reason = printable(_words_of(_innermost(error)))[:300]
+        raise OffsiteNetworkError(f"Could not {action} {printable(place)}: {_broken(reason)}") from error
 
 
 def code_of(error: Any) -> str:
@@ -182,9 +186,15 @@ def _meaning_of_failure(error: Exception) -> tuple[type[OffsiteError], str]:
         return OffsiteNetworkError, (
             f"The service cannot be reached ({reason}). Check SPACES_ENDPOINT, the name server and the firewall."
         )
-    if isinstance(error, (botocore_errors.HTTPClientError, botocore_errors.IncompleteReadError)):
-        return OffsiteNetworkError, f"The connection broke ({reason}). The next run goes on where this one stopped."
+    # an SSLError that gets here is a connection cut in the handshake: to botocore a ConnectionError, no HTTPClientError
+    broken = (botocore_errors.HTTPClientError, botocore_errors.ConnectionError, botocore_errors.IncompleteReadError)
+    if isinstance(error, broken):
+        return OffsiteNetworkError, _broken(reason)
     return OffsiteError, reason
+
+
+def _broken(reason: str) -> str:
+    return f"The connection broke ({reason}). The next run goes on where this one stopped."
 
 
 def _innermost(error: BaseException) -> BaseException:
