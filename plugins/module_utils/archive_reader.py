@@ -18,7 +18,7 @@ from typing import Callable, NamedTuple, Optional, Union
 from . import layout
 from .errors import IntegrityError
 from .gzip_frames import decompress
-from .index import Entry, Frame, read_index_lines
+from .index import Entry, Frame, parse_entries, read_frames_and_lines
 from .names import printable
 from .parallel import ordered_map
 from .tar_format import BLOCK_BYTES, END_OF_ARCHIVE, FILE, Member, decode_member, padding
@@ -78,7 +78,7 @@ class ArchiveReader:
         except OSError as error:
             raise IntegrityError(f"The archive {printable(self.path)} cannot be opened: {error.strerror}.") from error
         self._fd = self._stream.fileno()
-        self._size_bytes = os.fstat(self._fd).st_size
+        self.size_bytes = os.fstat(self._fd).st_size
 
     def __enter__(self) -> ArchiveReader:
         return self
@@ -95,14 +95,28 @@ class ArchiveReader:
 
         :raises IntegrityError: when the index is damaged, or does not cover the archive without a gap
         """
+        return map(self.read_entries, self.unread_groups())
+
+    def read_entries(self, group: Group) -> Group:
+        """The group with its entries, which stood in it as lines.
+
+        :raises IntegrityError: when one is damaged
+        """
+        group.entries = parse_entries(self._index_path, group.lines)
+        return group
+
+    def unread_groups(self) -> Iterator[Group]:
+        """All groups, in the order of the archive, with lines and without entries: see :meth:`read_entries`.
+
+        :raises IntegrityError: when the index is damaged, or does not cover the archive without a gap
+        """
         group = Group()
         offset = number = 0
-        for line, text in read_index_lines(self._index_path):
-            if isinstance(line, Entry):
-                group.entries.append(line)
-                group.lines.append(text)
+        for line in read_frames_and_lines(self._index_path):
+            if isinstance(line, str):
+                group.lines.append(line)
                 continue
-            if group.entries:
+            if group.lines:
                 yield group
                 group = Group()
             if (line.number, line.offset) != (number, offset):
@@ -126,7 +140,7 @@ class ArchiveReader:
 
         :raises IntegrityError: when it is not what the index says, or cannot be read
         """
-        if not 0 < frame.length_bytes <= self._size_bytes or frame.size_bytes > LARGEST_FRAME_BYTES:
+        if not 0 < frame.length_bytes <= self.size_bytes or frame.size_bytes > LARGEST_FRAME_BYTES:
             raise IntegrityError(f"{layout.INDEX} names a frame of the archive that cannot be.")
         try:
             data = os.pread(self._fd, frame.length_bytes, frame.offset)

@@ -13,15 +13,17 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
+from collections.abc import Generator
 from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Optional
 
 from .acl import ACL_KEYWORDS
 from .archive_reader import ArchiveReader, Buffer, Group, Opened, check_content, checked
 from .errors import IntegrityError, RestoreError
 from .index import Entry
 from .names import printable, to_bytes
-from .parallel import ordered_map
+from .processes import forked_map
 from .progress import Progress
 from .safe_tree import SafeTree, check_relative
 from .source import Source
@@ -29,6 +31,8 @@ from .tar_format import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Member
 
 _CAPABILITY = "security.capability"
 _SET_ID = stat.S_ISUID | stat.S_ISGID
+#: An archive smaller than this is unpacked before other processes would have started.
+WORTH_PROCESSES_BYTES = 4 * 1024 * 1024
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -41,7 +45,6 @@ class MetadataWriter:
     def __init__(self, *, keep_setuid: bool = False) -> None:
         self._keep_setuid = keep_setuid
         self._as_root = os.geteuid() == 0
-        self._lock = threading.Lock()
         self.warnings: list[str] = []
 
     def apply(self, fd: int, member: Member, *, is_bare: bool = False) -> None:
@@ -90,8 +93,7 @@ class MetadataWriter:
         return member.mode & ~_SET_ID
 
     def _warn(self, text: str) -> None:
-        with self._lock:
-            self.warnings.append(text)
+        self.warnings.append(text)
 
 
 def _remove_other_attributes(fd: int, member: Member) -> None:
@@ -151,8 +153,23 @@ def _write_all(fd: int, data: Buffer, offset: int) -> None:
         offset += written
 
 
+@dataclass
+class _Written:
+    """What was made of one group of entries, and what can only be made when all are there.
+
+    :param directories: to be dressed, the deepest first
+    :param links: hard links to be made
+    """
+
+    entries: int = 0
+    size_bytes: int = 0
+    directories: list[Member] = field(default_factory=list)
+    links: list[Entry] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
 class TreeExtractor:
-    """Writes a whole archive into an empty directory of ours, groups of entries on all cores.
+    """Writes a whole archive into an empty directory of ours, on all cores.
 
     :param target: the directory, made by the caller, mode 0700
     """
@@ -163,8 +180,9 @@ class TreeExtractor:
         self._progress = progress
         self._directories: list[Member] = []
         self._links: list[Entry] = []
-        # one a thread, kept from group to group with the directories it has open
-        self._idle_trees: list[SafeTree] = []
+        self._tree: Optional[SafeTree] = (
+            None  # one a process, kept from group to group with the directories it has open
+        )
 
     def run(self, source: Source) -> int:
         """Extract all; returns the number of entries.
@@ -189,42 +207,50 @@ class TreeExtractor:
                 f"The backup could not be unpacked into {printable(self._target)}: {error.strerror}."
             ) from error
         finally:
-            for tree in self._idle_trees:
-                tree.close()
+            if self._tree is not None:
+                self._tree.close()
         return count
 
     def _extract_layer(self, reader: ArchiveReader, hidden: set[str]) -> int:
         count = 0
-        # closed whatever happens, so that no thread writes any more when the directories are
-        with closing(ordered_map(lambda group: self._extract(reader, group, hidden), reader.groups())) as done:
-            for entries, directories in done:
-                self._directories += directories
-                self._links += [entry for entry in entries if entry.kind == HARDLINK]
-                count += len(entries)
-                self._progress.advance(files=len(entries), size_bytes=sum(entry.size_bytes for entry in entries))
+        # closed whatever happens, so that nobody writes any more when the directories are dressed
+        with closing(self._written(reader, hidden)) as done:
+            for written in done:
+                self._directories += written.directories
+                self._links += written.links
+                self._metadata.warnings += written.warnings
+                count += written.entries
+                self._progress.advance(files=written.entries, size_bytes=written.size_bytes)
         return count
 
-    def _extract(self, reader: ArchiveReader, group: Group, hidden: set[str]) -> tuple[list[Entry], list[Member]]:
-        wanted = [entry for entry in group.entries if entry.path not in hidden]
-        directories: list[Member] = []
-        if not wanted:
-            return wanted, directories
-        try:
-            tree = self._idle_trees.pop()
-        except IndexError:
-            tree = SafeTree(self._target)
-        try:
-            for opened in reader.open_group(group, lambda entry: entry.path not in hidden):
-                member = opened.member
-                if member.kind == DIRECTORY:
-                    check_relative(member.path)
-                    tree.directory("" if member.path == "." else member.path, make=True)
-                    directories.append(member)
-                elif member.kind != HARDLINK:
-                    create(*tree.parent(member.path, make=True), opened, self._metadata, is_bare=True)
-        finally:
-            self._idle_trees.append(tree)
-        return wanted, directories
+    def _written(self, reader: ArchiveReader, hidden: set[str]) -> Generator[_Written, None, None]:
+        def extract(group: Group) -> _Written:
+            return self._extract(reader, reader.read_entries(group), hidden)
+
+        if reader.size_bytes >= WORTH_PROCESSES_BYTES:
+            return forked_map(extract, reader.unread_groups())
+        return (extract(group) for group in reader.unread_groups())
+
+    def _extract(self, reader: ArchiveReader, group: Group, hidden: set[str]) -> _Written:
+        if self._tree is None:
+            self._tree = SafeTree(self._target)
+        written = _Written()
+        known = len(self._metadata.warnings)
+        for opened in reader.open_group(group, lambda entry: entry.path not in hidden):
+            member = opened.member
+            if member.kind == DIRECTORY:
+                check_relative(member.path)
+                self._tree.directory("" if member.path == "." else member.path, make=True)
+                written.directories.append(member._replace(xattrs=dict(member.xattrs)))  # which can be pickled
+            elif member.kind == HARDLINK:
+                written.links.append(opened.entry)
+            else:
+                create(*self._tree.parent(member.path, make=True), opened, self._metadata, is_bare=True)
+            written.entries += 1
+            written.size_bytes += opened.entry.size_bytes
+        written.warnings = self._metadata.warnings[known:]
+        del self._metadata.warnings[known:]
+        return written
 
     def _make_links(self, tree: SafeTree) -> None:
         for entry in self._links:

@@ -97,6 +97,8 @@ class Entry(NamedTuple):
 
 
 _required = itemgetter("path", "type", "size", "mode", "uid", "gid", "mtime_ns", "frame", "at")
+#: How :func:`encode_entry` begins a line.
+_ENTRY_START = '{"path":'
 _KEYS_OF_A_FILE = 11  # of nearly every line: the required ones, source and sha256
 
 
@@ -215,35 +217,61 @@ def read_index(path: str) -> Iterator[Union[Frame, Entry]]:
 
     :raises IntegrityError: when it is damaged, cut short, or of a version this code does not know
     """
-    return (line for line, _text in read_index_lines(path))
+    lines: list[str] = []
+    for line in read_frames_and_lines(path):
+        if isinstance(line, str):
+            lines.append(line)
+            continue
+        yield from parse_entries(path, lines)
+        lines.clear()
+        yield line
+    yield from parse_entries(path, lines)
 
 
-def read_index_lines(path: str) -> Iterator[tuple[Union[Frame, Entry], str]]:
-    """The same, each with the line as it stands there, without its end.
+def read_frames_and_lines(path: str) -> Iterator[Union[Frame, str]]:
+    """The same, but each entry as its line, for :func:`parse_entries`: to read a line takes most of the time, and
+    who wants few of them, or has several processes to read them in, need not read all of them here.
 
-    :raises IntegrityError: as :func:`read_index`
+    :raises IntegrityError: as :func:`read_index`, but for what is wrong in the line of an entry
     """
     entries = frames = 0
     finished = False
-    for line, text in _json_lines(path):
+    for text in _lines(path):
         if finished:
             raise IntegrityError(f"{path} goes on after its end line.")
+        if text.startswith(_ENTRY_START):
+            entries += 1
+            yield text
+            continue
+        line = _decode_lines(path, [text])[0]
         try:
             if "path" in line:
                 entries += 1
-                yield entry_of_line(line), text
+                yield text
             elif "offset" in line:
                 frames += 1
                 line["frame"] | line["offset"] | line["length"] | line["size"]
-                yield Frame(line["frame"], line["offset"], line["length"], line["size"], line["sha256"]), text
+                yield Frame(line["frame"], line["offset"], line["length"], line["size"], line["sha256"])
             elif line.get("end"):
                 finished = (line["entries"], line["frames"]) == (entries, frames)
             elif (line["format"], line["version"]) != (FORMAT, VERSION):
                 raise IntegrityError(f"{path} is of version {line['version']}; this program reads version {VERSION}.")
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError) as error:
             raise IntegrityError(f"{path} has a damaged line.") from error
     if not finished:
         raise IntegrityError(f"{path} is cut short.")
+
+
+def parse_entries(path: str, lines: list[str]) -> list[Entry]:
+    """The entries of some lines.
+
+    :param path: of the index, for the message
+    :raises IntegrityError: when one is damaged
+    """
+    try:
+        return [entry_of_line(line) for line in _decode_lines(path, lines)]
+    except (KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
+        raise IntegrityError(f"{path} has a damaged line.") from error
 
 
 def renumbered(text: str, old: int, new: int) -> str:
@@ -252,25 +280,28 @@ def renumbered(text: str, old: int, new: int) -> str:
     return text if old == new else text.replace(f',"frame":{old},', f',"frame":{new},')
 
 
-def _json_lines(path: str) -> Iterator[tuple[dict[str, Any], str]]:
+def _lines(path: str) -> Iterator[str]:
     try:
         with open_artifact(path) as file, open_stream(file) as stream:
             rest = ""
             while chunk := stream.read(_READ_BYTES):
-                raw = (rest + chunk.decode("ascii")).split("\n")
-                rest = raw.pop()
+                lines = (rest + chunk.decode("ascii")).split("\n")
+                rest = lines.pop()
                 if len(rest) > _READ_BYTES:
                     raise IntegrityError(f"{path} has a line without an end.")
-                yield from zip(_decode_lines(path, raw), raw)
+                yield from lines
             if rest:
-                yield from zip(_decode_lines(path, [rest]), [rest])
+                yield rest
     except READ_ERRORS as error:
         raise IntegrityError(f"{path} cannot be read: {error}") from error
 
 
 def _decode_lines(path: str, raw: list[str]) -> list[dict[str, Any]]:
     # one call for many lines takes a third of the time of a call a line
-    lines: list[dict[str, Any]] = json.loads("[" + ",".join(raw) + "]")
+    try:
+        lines: list[dict[str, Any]] = json.loads("[" + ",".join(raw) + "]")
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{path} cannot be read: {error}") from error
     if len(lines) != len(raw) or not all(isinstance(line, dict) for line in lines):
         raise IntegrityError(f"{path} has a damaged line.")
     return lines

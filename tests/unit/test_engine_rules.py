@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINE = sorted((ROOT / "plugins/module_utils").glob("*.py"))
 # argspec.py is the shell's part: it is for modules alone, and says so.
 OF_THE_SHELL = ("argspec.py",)
-OPTIONAL = {"isal", "pathspec", "boto3", "botocore"}
+OPTIONAL = {"isal", "pathspec", "boto3", "botocore", "urllib3"}
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
