@@ -180,6 +180,25 @@ def test_a_refused_restore_takes_no_place_of_the_one_that_can_be_undone(project:
     assert (project / "AI_WORK_LOG.md").read_text() == "newer\n"
 
 
+def test_a_restore_that_was_written_down_elsewhere_goes_too(
+    project: Path, vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the vault could not be written, records stand in this machine's own place."""
+    monkeypatch.setattr(f"{Vault.__module__}.state_directory", lambda: str(tmp_path / "state"))
+    backup(project, vault)
+    for text in ("newer\n", "newest\n"):
+        (project / "AI_WORK_LOG.md").write_text(text)
+        restore(vault, scenario="critical")
+    older, newer = sorted((vault / ".cora" / "restores").iterdir())
+    elsewhere = Path(Vault(str(vault)).away)
+    elsewhere.mkdir(parents=True)
+    tool("mv", older, elsewhere)
+    removed = prune(PruneRequest(vault=str(vault), policy=Policy(keep_restores_days=0)))["removed"]
+    assert removed == [older.name]
+    assert list(elsewhere.iterdir()) == []
+    assert newer.exists()
+
+
 def test_ids_ahead_of_the_clock_are_dated_by_their_files(project: Path, vault: Path) -> None:
     made = backup(project, vault)
     now = datetime.now(timezone.utc)
