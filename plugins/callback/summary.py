@@ -50,7 +50,9 @@ class CallbackModule(CallbackBase):
         if not ignore_errors:
             self._handle_warnings(result._result)
             message = str(result._result.get("msg") or "A task failed.")
-            self._display.display(f"{result._host.get_name()}: {message}", color=constants.COLOR_ERROR, stderr=True)
+            # what is said once is about all hosts
+            text = message if result._task.run_once else f"{result._host.get_name()}: {message}"
+            self._display.display(text, color=constants.COLOR_ERROR, stderr=True)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Why a host cannot be reached."""

@@ -9,7 +9,7 @@ import os
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Optional
 
 from . import layout
 from .catalog import checkpoint_rows, list_backups
@@ -17,7 +17,7 @@ from .errors import RestoreError
 from .keep_rules import BACKUP, CHECKPOINT, CLOCK_TOLERANCE, RESTORE, Decision, Policy, PruneRequest, Saved
 from .names import printable
 from .remover import Remover
-from .restore_record import CHANGED, CHANGING, STAGING, RestoreRecord, read_records
+from .restore_record import CHANGED, CHANGING, STAGING, RestoreRecord, can_be_undone, read_records
 from .retention import decide
 from .vault import Vault, id_time
 from .verify import verify_backup
@@ -219,11 +219,11 @@ def _filesystem_bytes(path: str) -> int:
 
 def decide_restores(records: list[RestoreRecord], policy: Policy, reference: datetime) -> list[Decision]:
     """Decide about what restores replaced, for each of them in the order of C(records)."""
-    newest = {record.project: record.restore_id for record in records}
-    return [_decide_restore(record, policy, reference, newest[record.project]) for record in records]
+    newest = {record.project: record.restore_id for record in can_be_undone(records)}
+    return [_decide_restore(record, policy, reference, newest.get(record.project)) for record in records]
 
 
-def _decide_restore(record: RestoreRecord, policy: Policy, reference: datetime, newest_id: str) -> Decision:
+def _decide_restore(record: RestoreRecord, policy: Policy, reference: datetime, newest_id: Optional[str]) -> Decision:
     decision = Decision(record.restore_id, RESTORE, record.project, disk_bytes(record.directory))
     made_at = datetime.strptime(record.restore_id, _RESTORE_TIME).replace(tzinfo=timezone.utc)
     if record.restore_id == newest_id:

@@ -44,7 +44,10 @@ class Remover:
         :raises VaultError: when that fails; then it is listed and whole, or not listed
         """
         path = self._path(decision)
-        staged = os.path.join(self._vault.staging, f"pruned-{decision.state_id}")
+        staging = self._vault.staging
+        if os.path.dirname(path) == self._vault.away:
+            staging = self._vault.away  # a rename cannot leave a file system; under this name it is no record any more
+        staged = os.path.join(staging, f"pruned-{decision.state_id}")
         self._log(REMOVING, decision)
         try:
             with _without(path, IMMUTABLE), _without(os.path.dirname(path), APPEND_ONLY):
@@ -52,7 +55,7 @@ class Remover:
         except OSError as error:
             durable.fail(error, "take out of the vault", path)
         # on disk before the first file goes: or a power cut could leave it listed with half its files
-        durable.sync_directory(self._vault.staging)
+        durable.sync_directory(staging)
         durable.sync_directory(os.path.dirname(path))
         remove_unpublished(staged)
         if decision.kind == CHECKPOINT:
@@ -63,7 +66,9 @@ class Remover:
 
     def _path(self, decision: Decision) -> str:
         if decision.kind == RESTORE:
-            return os.path.join(self._vault.restores, decision.state_id)
+            path = os.path.join(self._vault.restores, decision.state_id)
+            # the vault could not be written then: see new_record
+            return path if os.path.isdir(path) else os.path.join(self._vault.away, decision.state_id)
         if decision.kind == CHECKPOINT:
             return self._vault.checkpoint_path(decision.state_id)
         return self._vault.path_of(decision.state_id)

@@ -37,6 +37,16 @@ def select(source: Source, wanted_paths: Iterable[str]) -> list[Pick]:
     return picks_of(chosen)
 
 
+def held(source: Source, paths: Iterable[str]) -> set[str]:
+    """Those of the paths at which there is something in the source."""
+    cleaned = {path: os.path.normpath(path) for path in paths}
+    wanted = set(cleaned.values())
+    there: set[str] = set()
+    for entry in source.entries():
+        there |= wanted.intersection((entry.path, printable(entry.path)))
+    return {path for path, name in cleaned.items() if name in there}
+
+
 def _clean(path: str) -> str:
     cleaned = os.path.normpath(path) if path else path
     check_relative(cleaned)

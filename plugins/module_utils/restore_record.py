@@ -154,6 +154,18 @@ def read_records(vault: Vault) -> list[RestoreRecord]:
     return [_read(path) for path in paths if os.path.exists(os.path.join(path, _STATE))]
 
 
+def can_be_undone(records: list[RestoreRecord]) -> list[RestoreRecord]:
+    """Those that brought something and still stand, in the same order.
+
+    What was refused, failed or was killed in time changed nothing.
+
+    :param records: all of a vault
+    """
+    # where the vault was read-only, only the record of an undo says what it took back
+    undone = {record.backup_id for record in records if (record.scenario, record.state) == (UNDO, DONE)}
+    return [record for record in records if record.state == DONE and record.restore_id not in undone]
+
+
 def _all_names(vault: Vault) -> list[tuple[str, str]]:
     found = []
     for parent in (vault.restores, vault.away):

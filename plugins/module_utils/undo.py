@@ -19,7 +19,6 @@ from .restore_plan import PlanSummary
 from .restore_record import (
     CHANGED,
     CHANGING,
-    DONE,
     IN_PLACE,
     ROLLED_BACK,
     STAGING,
@@ -27,6 +26,7 @@ from .restore_record import (
     UNDO,
     UNDONE,
     RestoreRecord,
+    can_be_undone,
     new_record,
     read_records,
 )
@@ -102,13 +102,12 @@ def _newest(vault: Vault, project: Optional[str], *, or_interrupted: bool = Fals
     """
     wanted = os.path.normpath(project) if project else None
     records = read_records(vault)
-    undone = {record.backup_id for record in records if (record.scenario, record.state) == (UNDO, DONE)}
+    standing = {record.restore_id for record in can_be_undone(records)}
     for record in reversed(records):
         # a killed undo is put right, and then done anew: it is no restore that would be taken back
-        counts = record.state == DONE or (
-            or_interrupted and record.state in (CHANGING, CHANGED) and record.scenario != UNDO
-        )
-        if counts and record.restore_id not in undone and wanted in (None, record.project):
+        interrupted = record.state in (CHANGING, CHANGED) and record.scenario != UNDO
+        counts = record.restore_id in standing or (or_interrupted and interrupted)
+        if counts and wanted in (None, record.project):
             return record
     of = f" of {printable(wanted)}" if wanted else ""
     raise NotFoundError(f"There is no restore{of} in {printable(vault.root)} that could be taken back.")

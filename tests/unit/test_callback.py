@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
 from cora_cli import ROOT
+from support.engine import backup
 
 #: Some minutes together: left out by test.sh --fast.
 pytestmark = pytest.mark.slow
@@ -64,9 +67,27 @@ def test_a_table_of_many_hosts_is_no_line_of_one(tmp_path: Path) -> None:
     hosts.write_text(f"all: {{hosts: {{one: , two: }}, vars: {local}}}\n")
     options = ("--inventory", str(hosts), "-e", f"cora_vault={tmp_path}/none")
     done = run("status.yml", *options, callback="cora.backup.summary", directory=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 2, done.stdout + done.stderr
     *_, head, one, two, _empty, verdict = done.stdout.splitlines()
     assert head.startswith("HOST  STATE ")
     assert one.startswith("one   CRITICAL")
     assert two.startswith("two   CRITICAL")
     assert verdict == "2 of 2 hosts need somebody."
+    assert done.stderr.splitlines()[-1] == "Not all is well; the table above says where."
+
+
+def test_the_exit_code_of_a_table_says_whether_somebody_is_needed(project: Path, vault: Path, tmp_path: Path) -> None:
+    """The host that is well comes first, so that the failure is not only its own."""
+    verify_backup(str(vault), backup(project, vault).id)
+    hosts = tmp_path / "hosts.yml"
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    lost = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    settings = {"cora_project": str(project), "cora_vault": str(vault), "cora_status_free_bytes": 0}
+    hosts.write_text(json.dumps({"all": {"hosts": {"a-well": local, "lost": lost}, "vars": settings}}))
+    for limit, code, states in (("a-well", 0, {"a-well": "OK"}), ("all", 2, {"lost": "UNREACHABLE", "a-well": "OK"})):
+        options = ("--inventory", str(hosts), "--limit", limit)
+        done = run("status.yml", *options, callback="cora.backup.summary", directory=tmp_path)
+        assert done.returncode == code, done.stdout + done.stderr
+        table = done.stdout.partition("HOST ")[2].splitlines()[1:]
+        assert {line.split()[0]: line.split()[1] for line in table[: len(states)]} == states
+        assert done.stderr.count("Not all is well") == (code > 0)

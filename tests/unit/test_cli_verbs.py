@@ -261,6 +261,71 @@ def test_restore_of_a_file_goes_to_where_it_came_from(
     assert playbooks.variables["restore"]["cora_target"] == str(tmp_path / "copy")
 
 
+def test_restore_of_a_file_as_it_is_seen_from_where_one_stands(
+    cora: Cora, playbooks: Playbooks, project: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "src" / "lib").mkdir()
+    (project / "src" / "lib" / "both.txt").write_text("the lower\n")
+    (project / "src" / "both.txt").write_text("the middle\n")
+    (project / "both.txt").write_text("the upper\n")
+    made = backup(project, vault)
+    for gone in ("src/main.py", "src/both.txt"):
+        (project / gone).unlink()  # what is to come back is often gone: the backup has to know it
+    playbooks.answers["restore"] = {
+        "id": made.id, "project": str(project), "scenario": "files", "counts": {}, "entries": [], "changed": False,
+        "saved_at": None, "duration_seconds": 0.1,
+    }  # fmt: skip
+    given = {
+        "main.py": "src/main.py",
+        "src/main.py": "src/main.py",
+        "./main.py": "src/main.py",
+        "lib": "src/lib",
+        "README.md": "README.md",
+        "../README.md": "README.md",
+        "../both.txt": "both.txt",
+        str(project / "both.txt"): "both.txt",
+    }
+    monkeypatch.chdir(project / "src")
+    words = [word for path in given for word in ("--file", path)]
+    assert cora("restore", made.id, *words, "--vault", vault)[0] == 0
+    assert playbooks.variables.pop("restore")["files"] == list(given.values())
+
+    code, out, err = cora("restore", made.id, "--file", "both.txt", "--vault", vault)
+    assert (code, out, playbooks.variables) == (2, "", {})
+    assert f"--file {project}/both.txt or --file {project}/src/both.txt" in err
+    code, _, err = cora("restore", made.id, "--file", "absent.py", "--vault", vault)
+    assert code == 1
+    assert "The backup holds no absent.py." in err
+    assert cora("restore", made.id, "--file", "../../etc/passwd", "--vault", vault)[0] == 1
+    monkeypatch.chdir(ROOT)
+    assert cora("restore", made.id, "--file", "main.py", "--vault", vault)[0] == 1  # nothing is beside
+    assert playbooks.variables == {}
+
+
+def test_a_project_reached_through_a_link_takes_both_its_names(
+    cora: Cora, playbooks: Playbooks, project: Path, vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "www").symlink_to(tmp_path)
+    made = backup(tmp_path / "www" / "project", vault)
+    (project / "src/main.py").unlink()
+    monkeypatch.chdir(project / "src")
+    for path in ("main.py", "src/main.py", project / "src/main.py", tmp_path / "www/project/src/main.py"):
+        code, out, _ = cora("restore", made.id, "--file", path, "--check", "--vault", vault)
+        assert code == 0
+        assert "create   src/main.py" in out
+
+
+def test_a_file_comes_back_also_where_the_directory_one_stood_in_is_gone(
+    cora: Cora, playbooks: Playbooks, project: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = backup(project, vault)
+    monkeypatch.chdir(project / "src")
+    tool("rm", "-rf", project / "src")
+    code, out, _ = cora("restore", made.id, "--file", "src", "--check", "--vault", vault, "--project", project)
+    assert code == 0
+    assert "create   src/main.py" in out
+
+
 def test_a_full_restore_needs_a_word(cora: Cora, playbooks: Playbooks, project: Path, vault: Path) -> None:
     made = backup(project, vault)
     (project / "new.txt").write_text("newer work\n")

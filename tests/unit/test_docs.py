@@ -76,8 +76,17 @@ def test_files_that_the_documentation_names_exist() -> None:
             if re.fullmatch(r"(plugins|playbooks|tools|inventory|docs|tests|bench)/[\w./-]+", word):
                 missing += [] if (REPO / word).exists() else [f"{page.name}: {word}"]
             elif page.name == "architecture.md" and re.fullmatch(r"\w+\.py", word):
-                missing += [] if list((REPO / "plugins").rglob(word)) else [f"{page.name}: {word}"]
+                found = [*(REPO / "plugins").rglob(word), *(REPO / "tools").rglob(word)]
+                missing += [] if found else [f"{page.name}: {word}"]
     assert not missing
+
+
+@pytest.mark.parametrize("directory", ["plugins/module_utils", "tools/cora_cli"])
+def test_the_page_of_the_architecture_names_every_file(directory: str) -> None:
+    named = set(_CODE.findall((REPO / "docs/architecture.md").read_text(encoding="utf-8")))
+    there = {path.name for path in (REPO / directory).glob("*.py") if not path.name.startswith("__")}
+    assert there
+    assert not there - named
 
 
 # --- commands ---
@@ -127,6 +136,14 @@ def test_every_command_that_the_documentation_mentions_exists() -> None:
     mentioned = set(mentioned_commands())
     assert len(mentioned) > 10
     wrong = {f"{page}: cora {text}: {problem}" for page, text in mentioned if (problem := problem_with(text.split()))}
+    assert not wrong
+
+
+def test_what_coding_agents_are_told_exists() -> None:
+    text = (REPO / "roles/agents/templates/block.md.j2").read_text(encoding="utf-8")
+    mentioned = {words.strip() for words in _COMMAND.findall(text)}
+    assert {"save", "undo", "undo --yes", "restore latest --file PATH"} <= mentioned
+    wrong = {f"cora {words}: {problem}" for words in mentioned if (problem := problem_with(words.split()))}
     assert not wrong
 
 

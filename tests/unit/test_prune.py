@@ -18,15 +18,16 @@ import yaml
 from ansible_collections.cora.backup.plugins.module_utils import argspec
 from ansible_collections.cora.backup.plugins.module_utils.catalog import list_backups
 from ansible_collections.cora.backup.plugins.module_utils.checkpoint import save
-from ansible_collections.cora.backup.plugins.module_utils.errors import SettingsError
+from ansible_collections.cora.backup.plugins.module_utils.errors import ServiceError, SettingsError
 from ansible_collections.cora.backup.plugins.module_utils.keep_rules import Policy, PruneRequest
 from ansible_collections.cora.backup.plugins.module_utils.marks import is_pinned, set_pin, set_tag, tags_of
 from ansible_collections.cora.backup.plugins.module_utils.prune import prune, saved_states
 from ansible_collections.cora.backup.plugins.module_utils.prune_summary import prune_summary
-from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
+from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings, Service
+from ansible_collections.cora.backup.plugins.module_utils.undo import undo_last
 from ansible_collections.cora.backup.plugins.module_utils.vault import Vault
 from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
-from support.engine import backup
+from support.engine import backup, restore
 from support.modules import run_module
 from support.tools import tool
 
@@ -153,6 +154,49 @@ def test_a_vault_that_is_not_there(tmp_path: Path) -> None:
     assert not result["changed"]
     assert not (tmp_path / "none").exists()
     assert prune_summary(result, check=False)[0].startswith("There is nothing in")
+
+
+def test_a_refused_restore_takes_no_place_of_the_one_that_can_be_undone(project: Path, vault: Path) -> None:
+    backup(project, vault)
+    (project / "AI_WORK_LOG.md").write_text("newer\n")
+    done = restore(vault, scenario="critical")["restore_id"]
+    (project / "README.md").write_text("newer\n")
+    (project / "AI_WORK_LOG.md").write_text("newest\n")
+    no_stop = (Service(kind="command", stop=("false",), start=("true",)),)
+    refused: list[dict[str, Any]] = [
+        {"scenario": "files", "files": ("README.md",)}, {"scenario": "critical"}, {"scenario": "full"},
+    ]  # fmt: skip
+    for what in refused:
+        with pytest.raises(ServiceError):
+            restore(vault, services=no_stop, **what)
+    assert len(list((vault / ".cora" / "restores").iterdir())) == 1 + len(refused)
+
+    request = PruneRequest(vault=str(vault), policy=Policy(keep_restores_days=0))
+    found = {one["id"]: one for one in prune(request)["decisions"] if one["kind"] == "restore"}
+    assert [one for one in found if found[one]["keep"]] == [done]
+    assert found[done]["reasons"] == ["the newest restore of its project"]
+    assert [path.name for path in (vault / ".cora" / "restores").iterdir()] == [done]
+    assert undo_last(str(vault))["undone_id"] == done
+    assert (project / "AI_WORK_LOG.md").read_text() == "newer\n"
+
+
+def test_a_restore_that_was_written_down_elsewhere_goes_too(
+    project: Path, vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the vault could not be written, records stand in this machine's own place."""
+    monkeypatch.setattr(f"{Vault.__module__}.state_directory", lambda: str(tmp_path / "state"))
+    backup(project, vault)
+    for text in ("newer\n", "newest\n"):
+        (project / "AI_WORK_LOG.md").write_text(text)
+        restore(vault, scenario="critical")
+    older, newer = sorted((vault / ".cora" / "restores").iterdir())
+    elsewhere = Path(Vault(str(vault)).away)
+    elsewhere.mkdir(parents=True)
+    tool("mv", older, elsewhere)
+    removed = prune(PruneRequest(vault=str(vault), policy=Policy(keep_restores_days=0)))["removed"]
+    assert removed == [older.name]
+    assert list(elsewhere.iterdir()) == []
+    assert newer.exists()
 
 
 def test_ids_ahead_of_the_clock_are_dated_by_their_files(project: Path, vault: Path) -> None:

@@ -12,12 +12,13 @@ from ..context import Context
 from ..errors import DONE, UsageError
 from ..registry import Verb
 from ..which_backup import path_in_project, project_at_hand, resolve
+from ..which_files import PATH_HELP
 
 
 def configure(parser: ArgumentParser) -> None:
     """Own options."""
     parser.add_argument("id", metavar="ID", help="latest, newest, an id, or the beginning of one")
-    parser.add_argument("path", metavar="PATH", help="relative to the project")
+    parser.add_argument("path", metavar="PATH", help=PATH_HELP)
 
 
 def run(context: Context, options: Namespace) -> int:

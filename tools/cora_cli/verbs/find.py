@@ -13,13 +13,12 @@ from ..context import Context
 from ..errors import DONE, FAILED
 from ..registry import Verb
 from ..which_backup import path_in_project, project_at_hand, resolve
+from ..which_files import PATH_HELP
 
 
 def configure(parser: ArgumentParser) -> None:
     """Own options of C(find) and C(history)."""
-    parser.add_argument(
-        "path", metavar="PATH", help="relative to the project; a plain name or a pattern, '*.db', is enough"
-    )
+    parser.add_argument("path", metavar="PATH", help=f"{PATH_HELP}; a plain name or a pattern, '*.db', is enough")
 
 
 def configure_diff(parser: ArgumentParser) -> None:

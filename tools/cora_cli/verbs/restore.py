@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
@@ -20,6 +21,7 @@ from ..registry import Verb
 from ..variables import Value
 from ..where_one_stands import hint_at_old_tree
 from ..which_backup import project_to_undo, resolve_anywhere
+from ..which_files import PATH_HELP, with_files_meant
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -34,7 +36,7 @@ def configure(parser: ArgumentParser) -> None:
         metavar="PATH",
         action="append",
         default=[],
-        help="bring this file or directory back; relative to the project; repeatable",
+        help=f"bring this file or directory back; {PATH_HELP}; repeatable",
     )
     scenario.add_argument("--critical", action="store_true", help="bring databases and critical files back")
     scenario.add_argument(
@@ -61,6 +63,7 @@ def run(context: Context, options: Namespace) -> int:
         files=tuple(options.files),
         check=True,
     )
+    request = with_files_meant(context, request)
     plan = plan_restore(request)
     if offsite is None:
         _hint_at_newer(context, options.id, plan)
@@ -76,7 +79,7 @@ def run(context: Context, options: Namespace) -> int:
         context.output.note("Nothing was changed.")
         return FAILED
     context.output.note(f"Restoring {plan['id']} to {plan['project']}")
-    result = run_playbook(context, "restore", "cora.backup.restore", _variables(context, plan, options.files))
+    result = run_playbook(context, "restore", "cora.backup.restore", _variables(context, plan, request.files))
     context.output.document(result)
     context.output.say(restore_summary(result, check=False))
     if result["changed"]:
@@ -128,7 +131,7 @@ def _agreed(context: Context, plan: dict[str, Any], *, yes: bool) -> bool:
     return confirm("Restore it?", yes=yes)
 
 
-def _variables(context: Context, plan: dict[str, Any], files: list[str]) -> dict[str, Value]:
+def _variables(context: Context, plan: dict[str, Any], files: Iterable[str]) -> dict[str, Value]:
     variables: dict[str, Value] = {
         "id": plan["id"],
         "scenario": plan["scenario"],
