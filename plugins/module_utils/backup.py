@@ -217,13 +217,14 @@ def _reuse(settings: BackupSettings, earlier: EarlierBackup, archiver: ProjectAr
 
 
 def _start_progress(settings: BackupSettings, earlier: Optional[EarlierBackup], progress: Progress) -> None:
-    files_total = bytes_total = None
     if earlier is not None:
         # what will have changed since is not worth a walk of its own
-        files_total, bytes_total = sum(earlier.report["entries"].values()), earlier.report["size_bytes"]
-    elif progress.wanted:
-        files_total, bytes_total = _count(settings)
-    progress.start("archive", files_total=files_total, bytes_total=bytes_total)
+        entries, size_bytes = sum(earlier.report["entries"].values()), earlier.report["size_bytes"]
+        progress.start("archive", files_total=entries, bytes_total=size_bytes)
+        return
+    progress.start("archive")
+    if progress.wanted:
+        progress.count_beside(lambda: _count(settings))
 
 
 def _count(settings: BackupSettings) -> tuple[int, int]:

@@ -106,6 +106,10 @@ class OffsiteUnsupportedError(OffsiteError):
     """The service cannot do this."""
 
 
+class WorkerError(CoraError):
+    """A process that did part of the work was killed before it was done."""
+
+
 class ProgramError(CoraError):
     """Another program failed.
 

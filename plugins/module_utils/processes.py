@@ -17,9 +17,9 @@ from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Pipe, wait
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, Generic, Optional, TypeVar
 
-from .errors import CoraError
+from .errors import CoraError, WorkerError
 from .parallel import cores
 
 T = TypeVar("T")
@@ -29,14 +29,45 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _WORKER_FAILED = 70  # EX_SOFTWARE of sysexits.h
 
 
-class WorkerError(CoraError):
-    """A process that did part of the work ended before it was done."""
-
-
 @dataclass(frozen=True)
 class _Worker:
     pid: int
     connection: Any
+
+    def stop(self) -> None:
+        """Kill it, if it is still there, and collect it."""
+        self.connection.close()
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+class Beside(Generic[R]):
+    """One call in a forked process, whose result is welcome and not waited for.
+
+    Not to be made while other threads run.
+    """
+
+    def __init__(self, function: Callable[[], R]) -> None:
+        self._worker = _start(lambda _nothing: function(), [])
+        self._worker.connection.send(None)
+
+    def poll(self) -> Optional[R]:
+        """The result, once, when it is there; None before, after, and where there is none."""
+        connection = self._worker.connection
+        try:
+            if connection.closed or not connection.poll():
+                return None
+            succeeded, value = connection.recv()
+        except (EOFError, OSError):
+            succeeded, value = False, None
+        self.close()
+        return value if succeeded else None
+
+    def close(self) -> None:
+        """Wait for it no longer."""
+        self._worker.stop()
 
 
 def forked_map(function: Callable[[T], R], items: Iterable[T], *, workers: int = 0) -> Generator[R, None, None]:
@@ -59,13 +90,7 @@ def forked_map(function: Callable[[T], R], items: Iterable[T], *, workers: int =
         yield from _spread(source, idle, {worker.connection: worker.pid for worker in started})
     finally:
         for worker in started:
-            worker.connection.close()
-        for worker in started:
-            # one that is done reads the end of its pipe; one that is not shall not go on
-            with suppress(ProcessLookupError):
-                os.kill(worker.pid, signal.SIGKILL)
-            with suppress(ChildProcessError):
-                os.waitpid(worker.pid, 0)
+            worker.stop()
 
 
 def _spread(source: Any, idle: list[Any], pids: dict[Any, int]) -> Generator[Any, None, None]:

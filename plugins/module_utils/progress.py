@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Optional, TextIO
+from typing import Callable, Optional, TextIO
 
 from .errors import SettingsError
 from .names import printable
+from .processes import Beside
 
 _INTERVAL_SECONDS = 0.1
+#: Files and bytes that are to come; None where nobody knows.
+Totals = tuple[Optional[int], Optional[int]]
 
 
 def _open(path: str) -> TextIO:
@@ -33,7 +36,8 @@ class Progress:
         self._stream = _open(path) if path else None
         self._next_write = 0.0
         self._phase = ""
-        self._totals: tuple[Optional[int], Optional[int]] = (None, None)
+        self._totals: Totals = (None, None)
+        self._counting: Optional[Beside[Totals]] = None
         self.files_done = 0
         self.bytes_done = 0
 
@@ -46,6 +50,9 @@ class Progress:
         """Begin a phase; its counters start at zero."""
         self._phase = phase
         self._totals = (files_total, bytes_total)
+        if self._counting is not None:  # for the phase that is over
+            self._counting.close()
+            self._counting = None
         self.files_done = self.bytes_done = 0
         self._write()
 
@@ -56,9 +63,16 @@ class Progress:
         if self._stream is not None and time.monotonic() >= self._next_write:
             self._write()
 
+    def count_beside(self, count: Callable[[], Totals]) -> None:
+        """Have the totals of this phase counted by a process of its own: the work need not wait for them."""
+        self._counting = Beside(count)
+
     def close(self) -> None:
         """Write the last line."""
         self._write()
+        if self._counting is not None:
+            self._counting.close()
+            self._counting = None
         if self._stream is not None:
             self._stream.close()
             self._stream = None
@@ -66,6 +80,8 @@ class Progress:
     def _write(self) -> None:
         if self._stream is None:
             return
+        if self._counting is not None:
+            self._totals = self._counting.poll() or self._totals
         self._next_write = time.monotonic() + _INTERVAL_SECONDS
         line = {
             "phase": self._phase,

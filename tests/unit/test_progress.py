@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,9 @@ def test_backup_verify_and_restore_tell_how_far_they_are(
     assert_sound(found)
     assert {"archive", "seal"} <= {line["phase"] for line in found}
     archive = [line for line in found if line["phase"] == "archive"]
-    assert archive[0] == {**archive[0], "files_done": 0, "bytes_done": 0, "files_total": 57, "bytes_total": size}
+    assert (archive[0]["files_done"], archive[0]["bytes_done"]) == (0, 0)
+    # counted beside the work, which may well be over first
+    assert {(line["files_total"], line["bytes_total"]) for line in archive} <= {(None, None), (57, size)}
     assert len({line["bytes_done"] for line in archive}) > 1, "a large file is told of while it is read"
 
     verify_backup(str(vault), "latest", progress_file=str(tmp_path / "verify"))
@@ -115,3 +118,46 @@ def test_no_file_costs_nothing(tmp_path: Path) -> None:
     assert os.listdir("/proc/self/fd") == before
     progress.close()
     assert (progress.files_done, progress.bytes_done) == (1, 1)
+
+
+def test_totals_that_are_counted_beside_the_work_appear_when_they_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_INTERVAL_SECONDS", 0.0)
+    progress = Progress(str(tmp_path / "progress"))
+    progress.start("archive")
+    progress.count_beside(lambda: (57, 1000))
+    deadline = time.monotonic() + 60
+    while lines(tmp_path / "progress")[-1]["files_total"] is None and time.monotonic() < deadline:
+        progress.advance(size_bytes=1)
+        time.sleep(0.001)
+    assert (lines(tmp_path / "progress")[-1]["files_total"], lines(tmp_path / "progress")[-1]["bytes_total"]) == (
+        57,
+        1000,
+    )
+    progress.start("seal")
+    progress.close()
+    assert lines(tmp_path / "progress")[-1] == {
+        **lines(tmp_path / "progress")[-1],
+        "phase": "seal",
+        "files_total": None,
+    }
+
+
+def test_a_count_that_fails_or_is_not_waited_for_does_no_harm(tmp_path: Path) -> None:
+    def count() -> tuple[int, int]:
+        raise OSError("a directory that cannot be read")
+
+    def count_long() -> tuple[int, int]:
+        time.sleep(3600)
+        return 1, 1
+
+    progress = Progress(str(tmp_path / "progress"))
+    for function in (count, count_long):
+        progress.start("archive")
+        progress.count_beside(function)
+        progress.advance(files=1)
+    progress.close()
+    assert {line["files_total"] for line in lines(tmp_path / "progress")} == {None}
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)  # none is left

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.cora.backup.plugins.module_utils import extract, processes
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError, RestoreError, SettingsError
+from ansible_collections.cora.backup.plugins.module_utils.extract import WORTH_PROCESSES_BYTES
 from ansible_collections.cora.backup.plugins.module_utils.settings import Service
 from ansible_collections.cora.backup.plugins.module_utils.undo import undo_last
 from support.compare import Facts, differences, facts
 from support.engine import Document, Made, backup, restore
 from support.tools import tool
+from support.trees import MIB, fill
 
 Tree = dict[bytes, Facts]
 
@@ -386,3 +390,67 @@ def test_old_tree_keeps_its_own_mode_and_owner(made: Made, project: Path, vault:
     old = Path(full(vault)["saved_at"])
     assert stat.S_IMODE(old.stat().st_mode) == 0o711
     assert (stat.S_IMODE(project.stat().st_mode), project.stat().st_uid) == (0o750, 33)
+
+
+@pytest.fixture
+def large(project: Path, vault: Path) -> Made:
+    """A project that is worth several processes, with what only the caller of these can finish."""
+    for number in range(400):
+        directory = project / f"part{number % 20}" / f"deep{number}"
+        directory.mkdir(parents=True)
+        fill(os.fsencode(directory / "data"), 20_000, seed=number)
+        os.utime(directory, ns=(1_600_000_000_000_000_000 + number, 1_600_000_000_000_000_000 + number))
+    fill(os.fsencode(project / "film"), 40 * MIB, seed=7)
+    (project / "tool").write_bytes(b"#!")
+    os.chmod(project / "tool", 0o4755)
+    os.link(project / "part1" / "deep1" / "data", project / "zz-the-same")
+    made = backup(project, vault)
+    assert made.archive.stat().st_size > WORTH_PROCESSES_BYTES
+    return made
+
+
+def test_a_large_tree_is_written_by_several_processes(
+    large: Made, project: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers: list[Any] = []
+    start = processes._start
+
+    def noted(*given: Any) -> Any:
+        workers.append(start(*given))
+        return workers[-1]
+
+    monkeypatch.setattr(processes, "cores", lambda: 3)
+    monkeypatch.setattr(processes, "_start", noted)
+    os.chmod(project / "tool", 0o755)  # without what a restore leaves out
+    expected = facts(project)
+    os.chmod(project / "tool", 0o4755)
+    destroy(project)
+    result = restore(vault, scenario="full")
+    assert len(workers) == 3
+    assert_same(expected, project)
+    assert [warning for warning in result["warnings"] if "set-user-id" in warning] == [
+        "tool: its set-user-id or set-group-id bit is left out (keep_setuid brings it back)"
+    ]
+    assert (project / "zz-the-same").stat().st_ino == (project / "part1" / "deep1" / "data").stat().st_ino
+
+
+def test_a_worker_that_is_killed_leaves_the_project_as_it_was(
+    large: Made, project: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = extract.create
+
+    def killed(directory_fd: int, name: bytes, *rest: Any, **options: Any) -> None:
+        if name == b"film":
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(directory_fd, name, *rest, **options)
+
+    monkeypatch.setattr(extract, "create", killed)
+    destroy(project)
+    destroyed = facts(project)
+    with pytest.raises(CoraError, match="A worker process was killed by signal 9"):
+        restore(vault, scenario="full")
+    assert_same(destroyed, project)
+    assert beside(project) == set()
+    monkeypatch.undo()
+    restore(vault, scenario="full")
+    assert (project / "film").stat().st_size == 40 * MIB
