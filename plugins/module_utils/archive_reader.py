@@ -26,7 +26,7 @@ from .tar_format import BLOCK_BYTES, END_OF_ARCHIVE, FILE, Member, decode_member
 _ZEROS = bytes(1024 * 1024)
 #: A group of more frames than this is streamed, so that a huge file never stands in memory.
 STREAM_FROM_FRAMES = 8
-#: Frames measure 1 to 4 MiB, more only where thousands of small files have large extended attributes.
+#: Frames measure up to 4 MiB, more only where thousands of small files have large extended attributes.
 LARGEST_FRAME_BYTES = 256 * 1024 * 1024
 
 Buffer = Union[bytes, memoryview]

@@ -6,7 +6,7 @@
 The calling thread reads files; a pool hashes, builds headers and compresses; a thread of its own writes finished frames
 in order and sums them up. All of these release the GIL for most of their time. How an entry meets its frames:
 
-- small entries share a frame of about 1 MiB;
+- small entries share a frame of about half a MiB;
 - a file of up to 16 MiB stands in memory and gets frames of 4 MiB of its own;
 - a larger one is streamed in frames of 4 MiB, and can be taken back when it changed while it was read;
 - frames of an earlier archive, in which nothing changed, are taken over as they are (reuse.py decides which).
@@ -30,7 +30,8 @@ from .parallel import cores
 from .source_files import StreamedFile
 from .tar_format import END_OF_ARCHIVE, FILE, Member, encode_member, padding
 
-SHARED_FRAME_BYTES = 1024 * 1024
+#: Half of the usual MiB: one changed file in a hundred then spoils a quarter of all frames, not four in ten.
+SHARED_FRAME_BYTES = 512 * 1024
 OWN_FRAME_BYTES = 4 * 1024 * 1024
 IN_MEMORY_BYTES = 16 * 1024 * 1024
 #: What stands for the header of an entry, and its padding, when frames are filled.
@@ -196,7 +197,7 @@ class ArchiveWriter:
         return self._batch_bytes
 
     def let_grow(self, growing: bool) -> None:
-        """Let the frame that is being filled grow to 2 MiB, where it is then cut in half.
+        """Let the frame that is being filled grow to a MiB, where it is then cut in half.
 
         What a changed frame held goes into one frame again, and leaves no small rest behind each time.
         """

@@ -42,6 +42,7 @@ class ReuseRules:
         # what could not be copied in peace is tried again each time, and warned of each time
         self._try_again = {path for path, one in self._databases.items() if not _is_whole(one)}
         self._try_again.update(report.get("changed_while_read", ()))
+        self._critical_paths: set[str] = set()  # of entries that were allowed: patterns are asked once a file
         self._owned_as_before: dict[tuple[int, int], bool] = {}
         self._named_before = report.get("owners", {})
 
@@ -50,9 +51,9 @@ class ReuseRules:
         return self._databases.get(entry.path) if entry.database else None
 
     def has_plain_copy(self, entry: Entry) -> bool:
-        """Whether a backup keeps this entry under C(critical/) too."""
+        """Whether a backup keeps this entry, which was allowed, under C(critical/) too."""
         return entry.kind == FILE and (
-            entry.database or (entry.size_bytes <= CRITICAL_LIMIT_BYTES and self._critical.matches(entry.path))
+            entry.database or (entry.size_bytes <= CRITICAL_LIMIT_BYTES and entry.path in self._critical_paths)
         )
 
     def allow(self, entry: Entry, found: Found) -> bool:
@@ -70,6 +71,8 @@ class ReuseRules:
         if entry.database:
             return entry.path in self._databases
         is_critical = self._critical.matches(entry.path)
+        if is_critical:
+            self._critical_paths.add(entry.path)
         is_long_log = not is_critical and found.status.st_size > self._settings.log_cap_bytes
         is_long_log = is_long_log and self._logs.matches(entry.path)
         if is_long_log != bool(entry.cut_bytes) or (is_long_log and not self._same_cap):
