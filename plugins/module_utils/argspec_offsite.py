@@ -9,8 +9,6 @@ import os
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from .keep_rules import Policy
-from .offsite_prune import OffsitePruneRequest
 from .offsite_settings import (
     ADDRESSING,
     DEFAULT_ENV_FILE,
@@ -63,38 +61,3 @@ def _given(value: Any) -> Optional[Any]:
     if isinstance(value, list):
         return tuple(value) or None
     return value if value != "" else None
-
-
-_POLICY_SPEC: Spec = {
-    **{f"keep_{name}": {"type": "int"} for name in ("last", "hourly", "daily", "weekly", "monthly", "yearly")},
-    "keep_within_days": {"type": "float"},
-    "keep_tags": {"type": "list", "elements": "str"},
-}
-
-
-def offsite_prune_spec() -> Spec:
-    """Options of the module C(spaces_prune)."""
-    return {
-        "project": {"type": "path"},
-        "vault": {"type": "path"},
-        "progress_file": {"type": "path"},
-        **_POLICY_SPEC,
-        **OFFSITE_SPEC,
-    }
-
-
-def offsite_prune_request(params: Params, *, vault: str) -> OffsitePruneRequest:
-    """What C(spaces_prune) is asked to do; what was left out of the policy is the engine's default.
-
-    :raises CoraError: when it cannot be
-    """
-    chosen = {name: params[name] for name in _POLICY_SPEC if params[name] is not None}
-    if "keep_tags" in chosen:
-        chosen["keep_tags"] = tuple(chosen["keep_tags"])
-    return OffsitePruneRequest(
-        vault=vault,
-        offsite=offsite_settings(params),
-        policy=Policy(**chosen),
-        project=params["project"].rstrip("/") if params["project"] else None,
-        progress_file=params["progress_file"],
-    )

@@ -174,7 +174,7 @@ summary:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.cora.backup.plugins.module_utils import argspec
+from ansible_collections.cora.backup.plugins.module_utils import argspec, argspec_prune
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.prune import prune
 from ansible_collections.cora.backup.plugins.module_utils.prune_summary import prune_diff, prune_summary
@@ -182,10 +182,10 @@ from ansible_collections.cora.backup.plugins.module_utils.prune_summary import p
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=argspec.prune_spec(), supports_check_mode=True)
+    module = AnsibleModule(argument_spec=argspec_prune.prune_spec(), supports_check_mode=True)
     argspec.stop_on_signals()
     try:
-        result = prune(argspec.prune_request(module.params), check=module.check_mode)
+        result = prune(argspec_prune.prune_request(module.params), check=module.check_mode)
     except CoraError as error:
         module.fail_json(**argspec.failure(error))
     summary = prune_summary(result, check=module.check_mode)

@@ -201,7 +201,7 @@ summary:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.cora.backup.plugins.module_utils import argspec
+from ansible_collections.cora.backup.plugins.module_utils import argspec, argspec_restore
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.restore import plan_restore, run_restore
 from ansible_collections.cora.backup.plugins.module_utils.summary import restore_summary
@@ -210,14 +210,14 @@ from ansible_collections.cora.backup.plugins.module_utils.summary import restore
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=argspec.restore_spec(),
+        argument_spec=argspec_restore.restore_spec(),
         required_if=[("scenario", "files", ["files"])],
         supports_check_mode=True,
     )
     argspec.stop_on_signals()
     planning = module.params["scenario"] == "plan"
     try:
-        request = argspec.restore_request(module.params, check=module.check_mode)
+        request = argspec_restore.restore_request(module.params, check=module.check_mode)
         result = plan_restore(request) if planning else run_restore(request)
     except CoraError as error:
         module.fail_json(**argspec.failure(error))

@@ -90,7 +90,7 @@ summary:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.cora.backup.plugins.module_utils import argspec
+from ansible_collections.cora.backup.plugins.module_utils import argspec, argspec_restore
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.summary import undo_summary
 from ansible_collections.cora.backup.plugins.module_utils.undo import undo_last
@@ -102,7 +102,7 @@ def main() -> None:
         argument_spec={
             **argspec.PROJECT_SPEC,
             **argspec.VAULT_SPEC,
-            **argspec.SERVICES_SPEC,
+            **argspec_restore.SERVICES_SPEC,
             **argspec.RUN_SPEC,
         },
         supports_check_mode=True,
@@ -112,9 +112,9 @@ def main() -> None:
     try:
         result = undo_last(
             argspec.vault_of(params),
-            project=argspec.project_undone(params),
+            project=argspec_restore.project_undone(params),
             check=module.check_mode,
-            services=argspec.services_of(params),
+            services=argspec_restore.services_of(params),
             health_command=tuple(params["health_command"]),
             health_timeout_seconds=params["health_timeout_seconds"],
             lock_wait_seconds=params["lock_wait_seconds"],

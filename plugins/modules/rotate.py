@@ -105,7 +105,7 @@ summary:
 from importlib.util import find_spec
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.cora.backup.plugins.module_utils import argspec
+from ansible_collections.cora.backup.plugins.module_utils import argspec, argspec_rotate
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.guard_summary import rotate_summary
 from ansible_collections.cora.backup.plugins.module_utils.rotate import rotate
@@ -114,7 +114,7 @@ from ansible_collections.cora.backup.plugins.module_utils.rotate import rotate
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=argspec.rotate_spec(),
+        argument_spec=argspec_rotate.rotate_spec(),
         required_one_of=[("project", "search_from")],
         mutually_exclusive=[("project", "search_from")],
         supports_check_mode=True,
@@ -123,7 +123,7 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("pathspec"), error="ImportError")
     argspec.stop_on_signals()
     try:
-        result = rotate(argspec.rotate_settings(module.params), check=module.check_mode)
+        result = rotate(argspec_rotate.rotate_settings(module.params), check=module.check_mode)
     except CoraError as error:
         module.fail_json(**argspec.failure(error))
     summary = rotate_summary(result, check=module.check_mode)

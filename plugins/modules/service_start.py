@@ -59,7 +59,7 @@ summary:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.cora.backup.plugins.module_utils import argspec
+from ansible_collections.cora.backup.plugins.module_utils import argspec, argspec_restore
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.first_start import start_services
 
@@ -67,7 +67,7 @@ from ansible_collections.cora.backup.plugins.module_utils.first_start import sta
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec={"project": {"type": "path", "required": True}, **argspec.SERVICES_SPEC},
+        argument_spec={"project": {"type": "path", "required": True}, **argspec_restore.SERVICES_SPEC},
         supports_check_mode=True,
     )
     argspec.stop_on_signals()
@@ -75,7 +75,7 @@ def main() -> None:
     try:
         result = start_services(
             params["project"],
-            argspec.services_of(params),
+            argspec_restore.services_of(params),
             health_command=tuple(params["health_command"]),
             health_timeout_seconds=params["health_timeout_seconds"],
             check=module.check_mode,

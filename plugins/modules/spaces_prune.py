@@ -157,7 +157,7 @@ from importlib.util import find_spec
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.cora.backup.plugins.module_utils import argspec
-from ansible_collections.cora.backup.plugins.module_utils.argspec_offsite import (
+from ansible_collections.cora.backup.plugins.module_utils.argspec_prune import (
     offsite_prune_request,
     offsite_prune_spec,
 )

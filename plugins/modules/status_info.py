@@ -145,7 +145,7 @@ summary:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.cora.backup.plugins.module_utils import argspec
+from ansible_collections.cora.backup.plugins.module_utils import argspec, argspec_status
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.status import status
 from ansible_collections.cora.backup.plugins.module_utils.status_summary import status_summary
@@ -153,13 +153,13 @@ from ansible_collections.cora.backup.plugins.module_utils.status_summary import 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=argspec.status_spec(), supports_check_mode=True)
+    module = AnsibleModule(argument_spec=argspec_status.status_spec(), supports_check_mode=True)
     project = module.params["project"]
     try:
         result = status(
             argspec.vault_of(module.params),
             project=project.rstrip("/") if project else None,
-            limits=argspec.status_limits(module.params),
+            limits=argspec_status.status_limits(module.params),
             protect=module.params["protect"],
         )
     except CoraError as error:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.cora.backup.plugins.module_utils import argspec
+from ansible_collections.cora.backup.plugins.module_utils import argspec, argspec_restore
 from ansible_collections.cora.backup.plugins.module_utils.errors import (
     IntegrityError,
     ProgramError,
@@ -37,7 +37,7 @@ def test_a_relative_vault_is_refused() -> None:
 
 def test_services() -> None:
     described = {"kind": "command", "name": None, "user": None, "stop": ["app", "stop"], "start": ["app", "start"]}
-    assert argspec.services_of({"services": [described]}) == (
+    assert argspec_restore.services_of({"services": [described]}) == (
         Service("command", stop=("app", "stop"), start=("app", "start")),
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.cora.backup.plugins.module_utils import argspec
+from ansible_collections.cora.backup.plugins.module_utils import argspec_prune
 from ansible_collections.cora.backup.plugins.module_utils.catalog import list_backups
 from ansible_collections.cora.backup.plugins.module_utils.checkpoint import save
 from ansible_collections.cora.backup.plugins.module_utils.errors import ServiceError, SettingsError
@@ -244,9 +244,11 @@ def test_every_new_checkpoint_keeps_the_budget(project: Path, vault: Path) -> No
 
 
 def test_options_of_the_module_are_those_of_the_policy() -> None:
-    params = {name: option.get("default") for name, option in argspec.prune_spec().items()}
-    assert argspec.prune_request({**params, "vault": "/vault"}).policy == Policy()
-    assert argspec.prune_request({**params, "vault": "/vault", "keep_tags": ["a"]}).policy == Policy(keep_tags=("a",))
+    params = {name: option.get("default") for name, option in argspec_prune.prune_spec().items()}
+    assert argspec_prune.prune_request({**params, "vault": "/vault"}).policy == Policy()
+    assert argspec_prune.prune_request({**params, "vault": "/vault", "keep_tags": ["a"]}).policy == Policy(
+        keep_tags=("a",)
+    )
 
 
 def test_explained_defaults_are_the_true_ones() -> None:

@@ -23,6 +23,8 @@ all:
       ansible_connection: local
       ansible_python_interpreter: "{{ ansible_playbook_python }}"
 """
+#: Looked a thousand times a second whether a task is done, Ansible takes a tenth of a core from a long backup.
+_CONFIG = "[defaults]\ninternal_poll_interval = 0.01\n"
 _SECRET_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
@@ -45,9 +47,9 @@ def added_variables(directory: Path) -> dict[str, str]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     variables = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PATH": path}
     if IS_INSTALLED:
-        # an empty one of its own: that of the person who happens to run it may say anything
+        # one of its own: that of the person who happens to run it may say anything
         config = directory / "ansible.cfg"
-        config.touch()
+        config.write_text(_CONFIG, encoding="utf-8")
         variables |= {"ANSIBLE_CONFIG": str(config), "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)}
     if not _is_utf8_locale():
         variables["LC_ALL"] = "C.UTF-8"  # Ansible refuses to start in another encoding; cron and small images have none
