@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
 
+from .beside_database import is_side_file
 from .index import Entry
 from .merge import side_by_side
 from .names import path_key, with_parents
@@ -28,7 +29,6 @@ from .source import Layer, Source
 from .source_files import UnreadableError, open_source, wal_identity
 from .tar_format import FILE, HARDLINK, SYMLINK
 
-_SIDE_FILES = ("-wal", "-shm", "-journal")
 _CHUNK_BYTES = 1024 * 1024
 
 
@@ -117,12 +117,8 @@ class ChangeFinder:
     def _main_files(self, walked: Iterator[Found]) -> Iterator[Found]:
         """Leave out what stands beside a database: the copy of the database has it."""
         for found in walked:
-            if found.path.endswith(_SIDE_FILES) and self._is_beside_database(found.path):
-                continue
-            yield found
-
-    def _is_beside_database(self, path: str) -> bool:
-        return any(path.endswith(end) and path[: -len(end)] in self._databases for end in _SIDE_FILES)
+            if not is_side_file(found.path, self._databases):
+                yield found
 
     def _look(self, found: Found, placed: Optional[tuple[Entry, Layer]]) -> None:
         entry = placed[0] if placed else None

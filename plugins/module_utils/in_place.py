@@ -17,6 +17,7 @@ from typing import Optional
 
 from . import append_only, durable
 from .archive_reader import ArchiveReader, Opened
+from .beside_database import has_side_files, side_paths, written_beside
 from .errors import RestoreError
 from .extract import MetadataWriter, create
 from .index import Entry
@@ -31,9 +32,6 @@ from .settings import BackupSettings
 from .source import Layer, Pick
 from .tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK, Member
 
-SIDE_FILES = ("-wal", "-shm", "-journal")
-#: Of these the ones that hold content.
-WRITTEN_BESIDE = ("-wal", "-journal")
 SAVED_ARCHIVE = "saved.tar.gz"
 _CHUNK_BYTES = 1024 * 1024
 
@@ -94,19 +92,13 @@ def _same(tree: SafeTree, entry: Entry, content: Entry, kind: str, status: os.st
 
 
 def _has_side_files(tree: SafeTree, entry: Entry) -> bool:
-    return entry.database and any(tree.status(entry.path + end) for end in SIDE_FILES)
-
-
-def has_content_beside(tree: SafeTree, entry: Entry) -> bool:
-    """Whether a log or journal may hold what was written to a database, however its own file looks."""
-    beside = [tree.status(entry.path + end) for end in WRITTEN_BESIDE] if entry.database else []
-    return any(status is not None and status.st_size for status in beside)
+    return entry.database and has_side_files(*tree.parent(entry.path))
 
 
 def _written_ns(tree: SafeTree, entry: Entry, status: os.stat_result) -> int:
     """When a file was written last; into a database that may have been its write-ahead log alone."""
-    beside = [tree.status(entry.path + end) for end in WRITTEN_BESIDE] if entry.database else []
-    return max(found.st_mtime_ns for found in (status, *beside) if found is not None)
+    beside = written_beside(*tree.parent(entry.path)) if entry.database else []
+    return max(found.st_mtime_ns for found in (status, *beside))
 
 
 def digest_of(tree: SafeTree, path: str) -> Optional[str]:
@@ -244,8 +236,8 @@ class InPlaceChange:
 
     @staticmethod
     def _remove_side_files(tree: SafeTree, path: str) -> None:
-        for end in SIDE_FILES:
-            remove(tree, path + end)
+        for beside in side_paths(path):
+            remove(tree, beside)
 
 
 def discard(record: RestoreRecord, tree: SafeTree) -> None:

@@ -12,9 +12,10 @@ from dataclasses import replace
 
 from . import durable
 from .attributes import differing_picks
+from .beside_database import side_paths
 from .errors import NotFoundError, RestoreError
 from .extract import MetadataWriter
-from .in_place import SAVED_ARCHIVE, SIDE_FILES, Change, InPlaceChange, compare, discard, save_present
+from .in_place import SAVED_ARCHIVE, Change, InPlaceChange, compare, discard, save_present
 from .names import free_name, path_key, printable, with_parents
 from .restore_record import CHANGED, CHANGING, ROLLED_BACK, STAGING, RestoreRecord
 from .safe_tree import SafeTree, check_relative
@@ -127,7 +128,7 @@ def restore_files(
     """
     picks = [pick for pick, change in zip(picks, changes) if change.action != "same"]
     databases = [pick.entry.path for pick in picks if pick.content.database]
-    side_files = [path + end for path in databases for end in SIDE_FILES]
+    side_files = [beside for path in databases for beside in side_paths(path)]
     record.created = [change.path for change in changes if change.action == "create"] + _absent(
         record.project, side_files
     )

@@ -16,8 +16,9 @@ from typing import Any, Optional
 
 from . import layout
 from .attributes import differing
+from .beside_database import SIDE_FILES, is_side_file, written_beside
 from .changes import is_unchanged
-from .in_place import SIDE_FILES, WRITTEN_BESIDE, Change, digest_of, has_content_beside
+from .in_place import Change, digest_of
 from .index import Entry
 from .merge import side_by_side
 from .names import path_key, printable
@@ -58,13 +59,9 @@ def plan_tree(
             if entry.database:
                 databases.add(entry.path)
             yield _compare(entry, found, backup_ns)
-        elif found is not None and not _is_side_file(found.path, databases):
+        elif found is not None and not is_side_file(found.path, databases):
             newer = found.kind != DIRECTORY and found.status.st_mtime_ns > backup_ns
             yield Change("remove", found.path, found.kind, found.status.st_size, newer)
-
-
-def _is_side_file(path: str, databases: set[str]) -> bool:
-    return any(path.endswith(end) and path[: -len(end)] in databases for end in SIDE_FILES)
 
 
 def _compare(entry: Entry, found: Optional[Found], backup_ns: int) -> Change:
@@ -83,16 +80,10 @@ def _compare(entry: Entry, found: Optional[Found], backup_ns: int) -> Change:
 
 
 def _written_beside(found: Found) -> list[os.stat_result]:
-    """What may hold newer content of a database than its own file: a write-ahead log or a journal that is not empty."""
-    beside = []
-    for end in WRITTEN_BESIDE:
-        try:
-            status = os.stat(found.name + end.encode("ascii"), dir_fd=found.parent_fd, follow_symlinks=False)
-        except OSError:
-            continue
-        if status.st_size:
-            beside.append(status)
-    return beside
+    try:
+        return written_beside(found.parent_fd, found.name)
+    except OSError:
+        return []  # a disk that fails must not keep the whole tree from being swapped for a good one
 
 
 def _looks_alike(entry: Entry, found: Found) -> bool:
@@ -128,7 +119,9 @@ def _is_the_same(tree: SafeTree, entry: Entry) -> bool:
         return status is not None and target is not None and os.path.samestat(status, target)
     if entry.kind != FILE:
         return True
-    return digest_of(tree, entry.path) == entry.sha256 and not has_content_beside(tree, entry)
+    if digest_of(tree, entry.path) != entry.sha256:
+        return False
+    return not (entry.database and written_beside(*tree.parent(entry.path)))
 
 
 class PlanSummary:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from typing import Callable, NamedTuple, Optional
 
+from .beside_database import status_beside
 from .errors import CoraError
 from .scan import Found
 from .tar_format import padding
@@ -87,11 +88,8 @@ def is_settled(changed_ns: int) -> bool:
 
 def wal_identity(found: Found) -> Optional[tuple[int, int]]:
     """Size and mtime_ns of a database's write-ahead log; None where there is none."""
-    try:
-        status = os.stat(found.name + b"-wal", dir_fd=found.parent_fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    return status.st_size, status.st_mtime_ns
+    status = status_beside(found.parent_fd, found.name, "-wal")
+    return None if status is None else (status.st_size, status.st_mtime_ns)
 
 
 def wal_at_rest(found: Found) -> Optional[tuple[int, int]]:

@@ -26,14 +26,12 @@ from dataclasses import dataclass
 from typing import Callable
 from urllib.parse import quote
 
+from .beside_database import SIDE_FILES, status_beside
 from .durable import sync_file
 from .errors import ProjectError
 from .names import printable
 
 SQLITE_MAGIC = b"SQLite format 3\0"
-
-#: The files SQLite keeps beside a database; all that was committed is in the database once they are gone.
-SIDECARS = ("-wal", "-shm", "-journal")
 
 _WAL_VERSION = 2  # bytes 18 and 19 of the header
 _STEADY_ATTEMPTS = 3
@@ -149,10 +147,7 @@ class _Pin:
         return status.st_dev, status.st_ino
 
     def status(self, suffix: str) -> os.stat_result | None:
-        try:
-            return os.stat(self.name + suffix, dir_fd=self.directory_fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
+        return status_beside(self.directory_fd, os.fsencode(self.name), suffix)
 
     def is_wal(self) -> bool:
         with open(self.reopen_path, "rb") as file:
@@ -334,7 +329,7 @@ def _require_complete(target: str) -> None:
 
 
 def _remove(target: str) -> None:
-    for suffix in ("", *SIDECARS):
+    for suffix in ("", *SIDE_FILES):
         try:
             os.unlink(target + suffix)
         except FileNotFoundError:

@@ -47,7 +47,7 @@ def held_open(path: Path) -> Iterator[sqlite3.Connection]:
 def ask(path: Path, *commands: str) -> bytes:
     """What sqlite3 says, without a file of its own beside a database that is not in use."""
     uri = f"file:{quote(str(path))}?mode=ro"
-    return tool("sqlite3", uri if Path(f"{path}-wal").exists() else f"{uri}&immutable=1", *commands)
+    return tool("sqlite3", uri if os.path.exists(f"{path}-wal") else f"{uri}&immutable=1", *commands)
 
 
 def dump(path: Path) -> bytes:
@@ -238,6 +238,20 @@ def test_newer_rows_in_the_log_are_newer_work(project: Path, vault: Path) -> Non
     for request in ({"scenario": "full"}, {"scenario": "critical"}, {"scenario": "files", "files": ("shop.db",)}):
         plan = restore(vault, id_text=made.id, check=True, **request)
         assert [row["path"] for row in plan["entries"] if row["newer_work"]] == ["shop.db"], request
+
+
+@pytest.mark.parametrize("name", ["d" * 255, "d" * 248, "\N{LATIN SMALL LETTER E WITH ACUTE}" * 124])
+def test_database_with_a_name_that_leaves_no_room_for_side_files(name: str, project: Path, vault: Path) -> None:
+    database = make(project / "short.db").rename(project / name)
+    before = dump(database)
+    made = backup(project, vault)
+    assert made.report["unreadable"] == []
+    assert [row["path"] for row in made.report["databases"]] == [name]
+    for request in ({"scenario": "critical"}, {"scenario": "files", "files": (name,)}, {"scenario": "full"}):
+        database.write_bytes(b"broken")
+        assert restore(vault, **request)["changed"]
+        assert dump(database) == before
+        assert not restore(vault, **request)["changed"]
 
 
 def test_excluded_database_is_left_out(project: Path, vault: Path) -> None:
