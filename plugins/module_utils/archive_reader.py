@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Callable, NamedTuple, Optional, Union
 
@@ -19,6 +19,7 @@ from . import layout
 from .errors import IntegrityError
 from .gzip_frames import decompress
 from .index import Entry, Frame, parse_entries, read_frames_and_lines
+from .index_search import at
 from .names import printable
 from .parallel import ordered_map
 from .tar_format import BLOCK_BYTES, END_OF_ARCHIVE, FILE, Member, decode_member, padding
@@ -61,6 +62,40 @@ class Opened(NamedTuple):
     member: Member
     pieces: Pieces
     whole: Optional[memoryview] = None
+
+
+def unread_groups(index: str) -> Iterator[Group]:
+    """All groups of an index, with lines and without entries; the last one has neither.
+
+    :raises IntegrityError: when the index is damaged, or its frames leave a gap
+    """
+    group = Group()
+    offset = number = 0
+    for line in read_frames_and_lines(index):
+        if isinstance(line, str):
+            group.lines.append(line)
+            continue
+        if group.lines:
+            yield group
+            group = Group()
+        if (line.number, line.offset) != (number, offset):
+            raise IntegrityError(f"The frames in {layout.INDEX} do not follow one another.")
+        group.frames.append(line)
+        offset += line.length_bytes
+        number += 1
+    yield group
+
+
+def groups_at(index: str, paths: Collection[str]) -> Iterator[Group]:
+    """The groups that hold entries with these paths, each with all that is in it; other entries are not parsed.
+
+    :raises IntegrityError: when the index is damaged
+    """
+    may_be_wanted = at(paths)
+    for group in unread_groups(index):
+        if any(map(may_be_wanted, group.lines)):
+            group.entries = parse_entries(index, group.lines)
+            yield group
 
 
 class ArchiveReader:
@@ -110,23 +145,20 @@ class ArchiveReader:
 
         :raises IntegrityError: when the index is damaged, or does not cover the archive without a gap
         """
-        group = Group()
-        offset = number = 0
-        for line in read_frames_and_lines(self._index_path):
-            if isinstance(line, str):
-                group.lines.append(line)
-                continue
-            if group.lines:
-                yield group
-                group = Group()
-            if (line.number, line.offset) != (number, offset):
-                raise IntegrityError(f"The frames in {layout.INDEX} do not follow one another.")
-            group.frames.append(line)
-            offset += line.length_bytes
-            number += 1
-        yield group
-        if offset != os.fstat(self._fd).st_size:
+        end = 0
+        for group in unread_groups(self._index_path):
+            end = group.frames[-1].offset + group.frames[-1].length_bytes if group.frames else end
+            yield group
+        if end != os.fstat(self._fd).st_size:
             raise IntegrityError(f"{os.path.basename(self.path)} is not as long as {layout.INDEX} says.")
+
+    def groups_at(self, paths: Collection[str]) -> Iterator[Group]:
+        """:func:`groups_at` of its index. How long the archive is does not matter: what is intact of one that was cut
+        can be read.
+
+        :raises IntegrityError: when the index is damaged
+        """
+        return groups_at(self._index_path, paths)
 
     def frame(self, frame: Frame) -> bytes:
         """Content of a frame.

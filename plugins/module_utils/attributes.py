@@ -10,7 +10,7 @@ a backup is also what brings ACLs back that somebody cleared.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Callable, Optional
 
 from .archive_reader import ArchiveReader
@@ -26,14 +26,20 @@ _OF_THE_SYSTEM = ("security.selinux", "security.ima", "security.evm")
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def differing(tree: SafeTree, layer: Layer, paths_of: Callable[[Entry], Iterable[str]]) -> Iterator[str]:
+def differing(
+    tree: SafeTree,
+    layer: Layer,
+    paths_of: Callable[[Entry], Iterable[str]],
+    among: Optional[Collection[str]] = None,
+) -> Iterator[str]:
     """Paths in the tree whose attributes are not those of an entry.
 
     :param paths_of: the paths that an entry of the layer is to be compared with
+    :param among: paths of the only entries that have any; without it the whole index is read
     :raises IntegrityError: when the archive cannot be opened, or its index is damaged
     """
     with ArchiveReader(layer.directory, archive=layer.archive) as reader:
-        for group in reader.groups():
+        for group in reader.groups() if among is None else reader.groups_at(among):
             if not any(paths_of(entry) for entry in group.entries):
                 continue
             try:
@@ -58,7 +64,7 @@ def differing_picks(tree: SafeTree, picks: Iterable[Pick]) -> set[str]:
 
 
 def _differing_among(tree: SafeTree, layer: Layer, paths: dict[str, list[str]]) -> set[str]:
-    return set(differing(tree, layer, lambda entry: paths.get(entry.path, ())))
+    return set(differing(tree, layer, lambda entry: paths.get(entry.path, ()), paths))
 
 
 def _differs(tree: SafeTree, path: str, kept: Mapping[str, bytes]) -> bool:

@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import fnmatch
-import gzip
-import json
 import os
-import zlib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from typing import Any, Callable, Optional
 
-from . import layout
 from .errors import CoraError
-from .index import Entry, entry_of_line
+from .index import Entry
+from .index_search import holding
 from .names import printable
 from .saved_state import open_state
 from .source import Layer
@@ -30,30 +28,23 @@ Matcher = Callable[[str], bool]
 class _Indexes:
     """Entries of indexes that match, each index read once.
 
-    Lines are parsed only where the raw line holds C(needle), which is a hundred times faster than parsing all.
+    :param needle: a text that no path is without that matches
     """
 
-    def __init__(self, needle: bytes, matches: Matcher) -> None:
-        self._needle = needle
+    def __init__(self, needle: str, matches: Matcher) -> None:
+        self._passes = holding(needle)
         self._matches = matches
         self._found: dict[str, dict[str, Entry]] = {}
 
     def of(self, layer: Layer) -> dict[str, Entry]:
         """Matching entries by path.
 
-        :raises OSError, ValueError: when the index is damaged
+        :raises IntegrityError: when the index is damaged
         """
         if layer.directory not in self._found:
-            self._found[layer.directory] = dict(self._read(os.path.join(layer.directory, layout.INDEX)))
+            entries = layer.entries(self._passes)
+            self._found[layer.directory] = {entry.path: entry for entry in entries if self._matches(entry.path)}
         return self._found[layer.directory]
-
-    def _read(self, path: str) -> Iterator[tuple[str, Entry]]:
-        with gzip.open(path, "rb") as stream:
-            for line in stream:
-                if self._needle in line and line.startswith(b'{"path":'):
-                    entry = entry_of_line(json.loads(line))
-                    if self._matches(entry.path):
-                        yield entry.path, entry
 
 
 def find(
@@ -75,20 +66,21 @@ def find(
             state = open_state(vault, state_id)
             if project in (None, state.report["project"]):
                 rows += [_row(state_id, state.report["kind"], entry) for entry in _entries(indexes, state.source)]
-        except (CoraError, OSError, ValueError, EOFError, KeyError, zlib.error):
+        except (CoraError, OSError, ValueError, KeyError):
             continue  # a damaged state answers no question; verify tells about it
     return rows
 
 
-def _matcher(wanted: str) -> tuple[bytes, Matcher]:
+def _matcher(wanted: str) -> tuple[str, Matcher]:
     if _WILDCARDS.isdisjoint(wanted):
         name = os.path.normpath(wanted)
-        last = json.dumps(name.rpartition("/")[2])[1:-1].encode("ascii")
+        last = name.rpartition("/")[2]
         if "/" in name:
             return last, lambda path: path == name
         return last, lambda path: path == name or path.endswith(f"/{name}")
     pattern = wanted if "/" in wanted else f"*{wanted}"
-    return b"", lambda path: fnmatch.fnmatchcase(path, pattern)
+    plain = re.split(r"[*?]", pattern.partition("[")[0])
+    return max(plain, key=len), lambda path: fnmatch.fnmatchcase(path, pattern)
 
 
 def _entries(indexes: _Indexes, source: Any) -> list[Entry]:

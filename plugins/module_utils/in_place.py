@@ -175,10 +175,9 @@ class InPlaceChange:
                 devices.add(os.fstat(fd).st_dev)
 
     def _stage_layer(self, tree: SafeTree, reader: ArchiveReader, targets: dict[str, list[Entry]]) -> None:
-        for group in reader.groups():
-            if any(entry.path in targets for entry in group.entries):
-                for opened in reader.open_group(group, lambda entry: entry.path in targets):
-                    self._stage_one(tree, opened, targets[opened.entry.path])
+        for group in reader.groups_at(targets):
+            for opened in reader.open_group(group, lambda entry: entry.path in targets):
+                self._stage_one(tree, opened, targets[opened.entry.path])
 
     def commit(self, tree: SafeTree) -> None:
         """Put everything in its place: renames, then removals, then the directories' metadata.

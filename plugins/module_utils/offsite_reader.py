@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 
 from . import durable, layout
 from .errors import IntegrityError
-from .index import Frame, read_index
+from .index import Frame
+from .index_search import find_frames
 from .names import printable
 from .offsite_notes import directory_of
 from .offsite_remote import RemoteBackup
@@ -113,8 +114,7 @@ class _Reader:
         wanted: set[int] = set()
         for pick in picks:
             wanted.update(range(pick.content.frame, pick.content.frame + pick.content.frames))
-        index = read_index(os.path.join(self.directory, layout.INDEX))
-        frames = [line for line in index if isinstance(line, Frame) and line.number in wanted]
+        frames = [f for f in find_frames(os.path.join(self.directory, layout.INDEX)) if f.number in wanted]
         remote = self._remote.file(layout.ARCHIVE)
         if any(frame.offset + frame.length_bytes > remote.size_bytes or frame.length_bytes < 1 for frame in frames):
             raise IntegrityError(f"{layout.INDEX} names a frame of the archive that cannot be.")

@@ -19,7 +19,8 @@ from typing import Any, Optional
 from . import layout
 from .catalog import project_of, resolve_id
 from .errors import CoraError, IntegrityError, NotFoundError, OffsiteError, OffsitePermissionError, SettingsError
-from .index import Frame, read_index
+from .index import Frame
+from .index_search import find_frames
 from .names import printable
 from .offsite_encrypted import encrypted_bundle, forget_staged, remove_staged
 from .offsite_items import Bundle, Item, plain_bundle
@@ -278,8 +279,7 @@ def plain_key(s3: S3, vault: Vault, backup_id: str) -> Optional[str]:
 
 
 def _frames(vault: Vault, backup_id: str) -> list[Frame]:
-    path = f"{vault.path_of(backup_id)}/{layout.INDEX}"
-    return [line for line in read_index(path) if isinstance(line, Frame)]
+    return list(find_frames(f"{vault.path_of(backup_id)}/{layout.INDEX}"))
 
 
 def _note(s3: S3, result: str, **more: Any) -> Note:

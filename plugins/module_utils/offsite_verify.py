@@ -22,6 +22,7 @@ from typing import Any, Optional
 from . import durable, layout
 from .errors import IntegrityError, VaultError
 from .index import Entry, Frame, read_index
+from .index_search import find_frames
 from .names import printable
 from .offsite_crypt import decrypt_file
 from .offsite_download import download
@@ -262,16 +263,14 @@ def _stretches(index: str, size_bytes: int) -> Iterator[list[Frame]]:
     """
     stretch: list[Frame] = []
     offset = 0
-    for line in read_index(index):
-        if not isinstance(line, Frame):
-            continue
-        if line.offset != offset or not 0 < line.length_bytes <= size_bytes - offset:
+    for frame in find_frames(index):
+        if frame.offset != offset or not 0 < frame.length_bytes <= size_bytes - offset:
             raise IntegrityError(f"The frames in {layout.INDEX} do not follow one another.")
-        if stretch and offset + line.length_bytes - stretch[0].offset > _RANGE_BYTES:
+        if stretch and offset + frame.length_bytes - stretch[0].offset > _RANGE_BYTES:
             yield stretch
             stretch = []
-        stretch.append(line)
-        offset += line.length_bytes
+        stretch.append(frame)
+        offset += frame.length_bytes
     if offset != size_bytes:
         raise IntegrityError(f"{layout.ARCHIVE} is not as long as {layout.INDEX} says.")
     yield stretch

@@ -16,6 +16,7 @@ from .beside_database import side_paths
 from .errors import NotFoundError, RestoreError
 from .extract import MetadataWriter
 from .in_place import SAVED_ARCHIVE, Change, InPlaceChange, compare, discard, save_present
+from .index_search import at, at_or_below
 from .names import free_name, path_key, printable, with_parents
 from .restore_record import CHANGED, CHANGING, ROLLED_BACK, STAGING, RestoreRecord
 from .safe_tree import SafeTree, check_relative
@@ -31,7 +32,7 @@ def select(source: Source, wanted_paths: Iterable[str]) -> list[Pick]:
     :raises NotFoundError: when a path names nothing
     """
     wanted = {_clean(path): path for path in wanted_paths}
-    chosen = [(entry, layer) for entry, layer in source.placed() if _is_wanted(entry.path, wanted)]
+    chosen = [(entry, layer) for entry, layer in source.placed(at_or_below(wanted)) if _is_wanted(entry.path, wanted)]
     for path, given in wanted.items():
         if not any(_is_wanted(entry.path, {path: given}) for entry, _layer in chosen):
             raise NotFoundError(f"The backup holds no {printable(given)}. {_similar(source, path)}")
@@ -93,7 +94,7 @@ def with_missing_parents(source: Source, project: str, picks: list[Pick]) -> lis
     missing = {path for path in needed if not os.path.lexists(os.path.join(project, path))}
     if not missing:
         return picks
-    parents = picks_of((entry, layer) for entry, layer in source.placed() if entry.path in missing)
+    parents = picks_of((entry, layer) for entry, layer in source.placed(at(missing)) if entry.path in missing)
     return sorted(parents + picks, key=lambda pick: path_key(pick.entry.path))
 
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Optional
 
 from . import layout
 from .errors import IntegrityError
 from .index import Entry, read_index
+from .index_search import LineFilter, at, find_entries
 from .merge import side_by_side
 from .names import printable
 from .tar_format import HARDLINK
@@ -32,16 +34,24 @@ class Layer:
     directory: str
     archive: str = layout.ARCHIVE
 
-    def entries(self) -> Iterator[Entry]:
+    @property
+    def index(self) -> str:
+        """Path of the index."""
+        return os.path.join(self.directory, layout.INDEX)
+
+    def entries(self, passes: Optional[LineFilter] = None) -> Iterator[Entry]:
         """Entries of the index, in its order.
 
+        :param passes: those that it lets pass; others are not parsed
         :raises IntegrityError: when the index is damaged
         """
-        return (line for line in read_index(os.path.join(self.directory, layout.INDEX)) if isinstance(line, Entry))
+        if passes is not None:
+            return find_entries(self.index, passes)
+        return (line for line in read_index(self.index) if isinstance(line, Entry))
 
-    def placed(self) -> Iterator[tuple[Entry, Layer]]:
+    def placed(self, passes: Optional[LineFilter] = None) -> Iterator[tuple[Entry, Layer]]:
         """The same, each with this layer."""
-        for entry in self.entries():
+        for entry in self.entries(passes):
             yield entry, self
 
     def check_index(self) -> None:
@@ -51,7 +61,7 @@ class Layer:
         """
         digest = layout.read_sums(self.directory).get(layout.INDEX)
         try:
-            is_intact = layout.sha256_of_file(os.path.join(self.directory, layout.INDEX)) == digest
+            is_intact = layout.sha256_of_file(self.index) == digest
         except OSError:
             is_intact = False
         if not is_intact:
@@ -91,16 +101,17 @@ class Source:
         for layer in self.layers:
             layer.check_index()
 
-    def placed(self) -> Iterator[tuple[Entry, Layer]]:
+    def placed(self, passes: Optional[LineFilter] = None) -> Iterator[tuple[Entry, Layer]]:
         """All entries of the state, sorted, each from the newest layer that has it.
 
+        :param passes: those whose path it lets pass; others are not parsed
         :raises IntegrityError: when an index is damaged
         """
         if len(self.layers) == 1 and not self.deleted:
-            return self.layers[0].placed()
+            return self.layers[0].placed(passes)
         merged: Iterable[tuple[Entry, Layer]] = ()
         for layer in self.layers:
-            merged = _overlay(merged, layer.placed(), self.deleted)
+            merged = _overlay(merged, layer.placed(passes), self.deleted)
         return iter(merged)
 
     def entries(self) -> Iterator[Entry]:
@@ -131,7 +142,7 @@ def picks_of(chosen: Iterable[tuple[Entry, Layer]]) -> list[Pick]:
         if entry.kind == HARDLINK:
             targets.setdefault(layer, {})[entry.link] = entry
     for layer, wanted in targets.items():
-        wanted.update({entry.path: entry for entry in layer.entries() if entry.path in wanted})
+        wanted.update({entry.path: entry for entry in layer.entries(at(wanted)) if entry.path in wanted})
     picks = []
     for entry, layer in chosen:
         content = targets[layer][entry.link] if entry.kind == HARDLINK else entry
