@@ -84,11 +84,13 @@ summary:
   elements: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cora.backup.plugins.module_utils import argspec
 from ansible_collections.cora.backup.plugins.module_utils.argspec_rclone import RCLONE_SPEC, rclone_of
-from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.offsite_rclone import fetch
+from ansible_collections.cora.backup.plugins.module_utils.wiring import run
 
 
 def main() -> None:
@@ -102,16 +104,16 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    argspec.stop_on_signals()
-    params = module.params
-    try:
-        result = fetch(
-            rclone_of(params), argspec.vault_of(params), params["id"], seal=params["seal"], check=module.check_mode
-        )
-    except CoraError as error:
-        module.fail_json(**argspec.failure(error))
+    run(module, lambda: _fetch(module.params, check=module.check_mode), _summary)
+
+
+def _fetch(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    return fetch(rclone_of(params), argspec.vault_of(params), params["id"], seal=params["seal"], check=check)
+
+
+def _summary(result: dict[str, Any]) -> list[str]:
     did = "fetched, checked and in the vault" if result["changed"] else "in the vault already"
-    argspec.finish(module, result, [f"{result['id']}: {did}."])
+    return [f"{result['id']}: {did}."]
 
 
 if __name__ == "__main__":

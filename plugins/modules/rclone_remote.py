@@ -77,15 +77,16 @@ summary:
   elements: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.cora.backup.plugins.module_utils import argspec
-from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.offsite_settings import (
     ADDRESSING,
     DEFAULT_ENV_FILE,
     read_offsite_settings,
 )
 from ansible_collections.cora.backup.plugins.module_utils.rclone_config import write_remote
+from ansible_collections.cora.backup.plugins.module_utils.wiring import run
 
 
 def main() -> None:
@@ -100,18 +101,21 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    params = module.params
-    try:
-        settings = None
-        if params["state"] == "present":
-            settings = read_offsite_settings(params["env_file"], addressing=params["addressing"])
-        result = write_remote(params["path"], params["name"], settings, check=module.check_mode)
-    except CoraError as error:
-        module.fail_json(**argspec.failure(error))
-    if settings:
-        result["bucket"] = f"{params['name']}:{settings.bucket}"
-    is_there = "is" if settings else "is not"
-    argspec.finish(module, result, [f"rclone: the remote {params['name']} {is_there} in {params['path']}."])
+    name, path = module.params["name"], module.params["path"]
+    is_there = "is" if module.params["state"] == "present" else "is not"
+    run(
+        module,
+        lambda: _write(module.params, check=module.check_mode),
+        lambda _result: [f"rclone: the remote {name} {is_there} in {path}."],
+    )
+
+
+def _write(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    settings = None
+    if params["state"] == "present":
+        settings = read_offsite_settings(params["env_file"], addressing=params["addressing"])
+    result = write_remote(params["path"], params["name"], settings, check=check)
+    return {**result, "bucket": f"{params['name']}:{settings.bucket}"} if settings else result
 
 
 if __name__ == "__main__":

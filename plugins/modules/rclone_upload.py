@@ -93,12 +93,15 @@ summary:
   elements: str
 """
 
+from functools import partial
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cora.backup.plugins.module_utils import argspec
 from ansible_collections.cora.backup.plugins.module_utils.argspec_rclone import RCLONE_SPEC, rclone_of
-from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.offsite_rclone import sync
 from ansible_collections.cora.backup.plugins.module_utils.offsite_summary import sync_summary
+from ansible_collections.cora.backup.plugins.module_utils.wiring import first_failure, run
 
 
 def main() -> None:
@@ -113,23 +116,24 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    argspec.stop_on_signals()
-    params = module.params
-    try:
-        result = sync(
-            rclone_of(params),
-            argspec.vault_of(params),
-            ids=params["ids"],
-            deep=params["deep"],
-            check=module.check_mode,
-            wait_seconds=params["lock_wait_seconds"],
-        )
-    except CoraError as error:
-        module.fail_json(**argspec.failure(error))
-    summary = sync_summary(result, check=module.check_mode)
-    if result["failures"]:
-        argspec.fail(module, result, summary, result["failures"][0]["error"])
-    argspec.finish(module, result, summary)
+    check = module.check_mode
+    run(
+        module,
+        lambda: _sync(module.params, check=check),
+        partial(sync_summary, check=check),
+        error_of=first_failure,
+    )
+
+
+def _sync(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    return sync(
+        rclone_of(params),
+        argspec.vault_of(params),
+        ids=params["ids"],
+        deep=params["deep"],
+        check=check,
+        wait_seconds=params["lock_wait_seconds"],
+    )
 
 
 if __name__ == "__main__":

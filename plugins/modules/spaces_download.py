@@ -104,14 +104,15 @@ summary:
   elements: str
 """
 
-from importlib.util import find_spec
+from functools import partial
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cora.backup.plugins.module_utils import argspec
 from ansible_collections.cora.backup.plugins.module_utils.argspec_offsite import OFFSITE_SPEC, offsite_settings
-from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.offsite_fetch import FetchRequest, fetch_backup
 from ansible_collections.cora.backup.plugins.module_utils.offsite_fetch_summary import fetch_summary
+from ansible_collections.cora.backup.plugins.module_utils.wiring import run
 
 
 def main() -> None:
@@ -127,24 +128,25 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if find_spec("boto3") is None:
-        module.fail_json(msg=missing_required_lib("boto3"), error="ImportError")
-    argspec.stop_on_signals()
-    params = module.params
-    try:
-        request = FetchRequest(
-            vault=argspec.vault_of(params),
-            offsite=offsite_settings(params),
-            id_text=params["id"],
-            project=argspec.project_of(params),
-            seal=params["seal"],
-            lock_wait_seconds=params["lock_wait_seconds"],
-            progress_file=params["progress_file"],
-        )
-        result = fetch_backup(request, check=module.check_mode)
-    except CoraError as error:
-        module.fail_json(**argspec.failure(error))
-    argspec.finish(module, result, fetch_summary(result, check=module.check_mode))
+    check = module.check_mode
+    run(
+        module,
+        lambda: fetch_backup(_request(module.params), check=check),
+        partial(fetch_summary, check=check),
+        needs="boto3",
+    )
+
+
+def _request(params: dict[str, Any]) -> FetchRequest:
+    return FetchRequest(
+        vault=argspec.vault_of(params),
+        offsite=offsite_settings(params),
+        id_text=params["id"],
+        project=argspec.project_of(params),
+        seal=params["seal"],
+        lock_wait_seconds=params["lock_wait_seconds"],
+        progress_file=params["progress_file"],
+    )
 
 
 if __name__ == "__main__":

@@ -74,30 +74,31 @@ summary:
   elements: str
 """
 
-from importlib.util import find_spec
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cora.backup.plugins.module_utils import argspec
 from ansible_collections.cora.backup.plugins.module_utils.argspec_offsite import OFFSITE_SPEC, offsite_settings
-from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.offsite_list import list_offsite
 from ansible_collections.cora.backup.plugins.module_utils.offsite_summary import list_summary
 from ansible_collections.cora.backup.plugins.module_utils.s3_client import connect
+from ansible_collections.cora.backup.plugins.module_utils.wiring import run
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(argument_spec={**OFFSITE_SPEC, **argspec.VAULT_SPEC}, supports_check_mode=True)
-    if find_spec("boto3") is None:
-        module.fail_json(msg=missing_required_lib("boto3"), error="ImportError")
-    argspec.stop_on_signals()
-    try:
-        settings = offsite_settings(module.params)
-        rows = list_offsite(connect(settings), argspec.vault_of(module.params))
-    except CoraError as error:
-        module.fail_json(**argspec.failure(error))
-    result = {"remote": settings.place, "backups": rows}
-    argspec.finish(module, result, list_summary(rows, settings.place))
+    run(
+        module,
+        lambda: _list(module.params),
+        lambda result: list_summary(result["backups"], result["remote"]),
+        needs="boto3",
+    )
+
+
+def _list(params: dict[str, Any]) -> dict[str, Any]:
+    settings = offsite_settings(params)
+    return {"remote": settings.place, "backups": list_offsite(connect(settings), argspec.vault_of(params))}
 
 
 if __name__ == "__main__":

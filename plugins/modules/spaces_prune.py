@@ -153,35 +153,31 @@ summary:
   elements: str
 """
 
-from importlib.util import find_spec
+from functools import partial
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cora.backup.plugins.module_utils import argspec
 from ansible_collections.cora.backup.plugins.module_utils.argspec_prune import (
     offsite_prune_request,
     offsite_prune_spec,
 )
-from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.offsite_fetch_summary import prune_away_summary
 from ansible_collections.cora.backup.plugins.module_utils.offsite_prune import prune_offsite
 from ansible_collections.cora.backup.plugins.module_utils.prune_summary import prune_diff
+from ansible_collections.cora.backup.plugins.module_utils.wiring import run
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(argument_spec=offsite_prune_spec(), supports_check_mode=True)
-    if find_spec("boto3") is None:
-        module.fail_json(msg=missing_required_lib("boto3"), error="ImportError")
-    argspec.stop_on_signals()
-    try:
-        request = offsite_prune_request(module.params, vault=argspec.vault_of(module.params))
-        result = prune_offsite(request, check=module.check_mode)
-    except CoraError as error:
-        module.fail_json(**argspec.failure(error))
-    summary = prune_away_summary(result, check=module.check_mode)
-    if module._diff:
-        result["diff"] = prune_diff(result)
-    argspec.finish(module, result, summary)
+    run(module, lambda: _prune(module), partial(prune_away_summary, check=module.check_mode), needs="boto3")
+
+
+def _prune(module: AnsibleModule) -> dict[str, Any]:
+    request = offsite_prune_request(module.params, vault=argspec.vault_of(module.params))
+    result = prune_offsite(request, check=module.check_mode)
+    return {**result, "diff": prune_diff(result)} if module._diff else result
 
 
 if __name__ == "__main__":

@@ -129,33 +129,26 @@ summary:
   elements: str
 """
 
-from importlib.util import find_spec
-
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cora.backup.plugins.module_utils import argspec
 from ansible_collections.cora.backup.plugins.module_utils.argspec_offsite import OFFSITE_SPEC, offsite_settings
-from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.offsite_setup import SetupRequest, setup
 from ansible_collections.cora.backup.plugins.module_utils.offsite_summary import setup_summary
+from ansible_collections.cora.backup.plugins.module_utils.wiring import run
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(argument_spec={**OFFSITE_SPEC, **argspec.VAULT_SPEC}, supports_check_mode=True)
-    if find_spec("boto3") is None:
-        module.fail_json(msg=missing_required_lib("boto3"), error="ImportError")
-    argspec.stop_on_signals()
-    try:
-        result = setup(
-            SetupRequest(
-                vault=argspec.vault_of(module.params),
-                settings=offsite_settings(module.params),
-                check=module.check_mode,
-            )
-        )
-    except CoraError as error:
-        module.fail_json(**argspec.failure(error))
-    argspec.finish(module, result, setup_summary(result))
+    run(module, lambda: setup(_request(module)), setup_summary, needs="boto3")
+
+
+def _request(module: AnsibleModule) -> SetupRequest:
+    return SetupRequest(
+        vault=argspec.vault_of(module.params),
+        settings=offsite_settings(module.params),
+        check=module.check_mode,
+    )
 
 
 if __name__ == "__main__":

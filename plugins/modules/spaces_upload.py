@@ -105,14 +105,14 @@ summary:
   elements: str
 """
 
-from importlib.util import find_spec
+from functools import partial
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cora.backup.plugins.module_utils import argspec
 from ansible_collections.cora.backup.plugins.module_utils.argspec_offsite import OFFSITE_SPEC, offsite_settings
-from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.offsite_summary import sync_summary
 from ansible_collections.cora.backup.plugins.module_utils.offsite_upload import SyncRequest, sync
+from ansible_collections.cora.backup.plugins.module_utils.wiring import first_failure, run
 
 
 def main() -> None:
@@ -126,26 +126,24 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if find_spec("boto3") is None:
-        module.fail_json(msg=missing_required_lib("boto3"), error="ImportError")
-    argspec.stop_on_signals()
-    params = module.params
-    try:
-        request = SyncRequest(
-            vault=argspec.vault_of(params),
-            settings=offsite_settings(params),
-            ids=tuple(params["ids"]),
-            check=module.check_mode,
-            wait_seconds=params["lock_wait_seconds"],
-            progress_file=params["progress_file"],
-        )
-        result = sync(request)
-    except CoraError as error:
-        module.fail_json(**argspec.failure(error))
-    summary = sync_summary(result, check=module.check_mode)
-    if result["failures"]:
-        argspec.fail(module, result, summary, result["failures"][0]["error"])
-    argspec.finish(module, result, summary)
+    run(
+        module,
+        lambda: sync(_request(module)),
+        partial(sync_summary, check=module.check_mode),
+        needs="boto3",
+        error_of=first_failure,
+    )
+
+
+def _request(module: AnsibleModule) -> SyncRequest:
+    return SyncRequest(
+        vault=argspec.vault_of(module.params),
+        settings=offsite_settings(module.params),
+        ids=tuple(module.params["ids"]),
+        check=module.check_mode,
+        wait_seconds=module.params["lock_wait_seconds"],
+        progress_file=module.params["progress_file"],
+    )
 
 
 if __name__ == "__main__":

@@ -113,14 +113,14 @@ summary:
   elements: str
 """
 
-from importlib.util import find_spec
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cora.backup.plugins.module_utils import argspec
 from ansible_collections.cora.backup.plugins.module_utils.argspec_offsite import OFFSITE_SPEC, offsite_settings
-from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
 from ansible_collections.cora.backup.plugins.module_utils.offsite_fetch_summary import verify_away_summary
 from ansible_collections.cora.backup.plugins.module_utils.offsite_verify import VerifyRequest, verify_offsite
+from ansible_collections.cora.backup.plugins.module_utils.wiring import run
 
 
 def main() -> None:
@@ -136,26 +136,24 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if find_spec("boto3") is None:
-        module.fail_json(msg=missing_required_lib("boto3"), error="ImportError")
-    argspec.stop_on_signals()
-    params = module.params
-    try:
-        request = VerifyRequest(
-            vault=argspec.vault_of(params),
-            offsite=offsite_settings(params),
-            id_text=params["id"],
-            project=argspec.project_of(params),
-            deep=params["deep"],
-            progress_file=params["progress_file"],
-        )
-        result = verify_offsite(request)
-    except CoraError as error:
-        module.fail_json(**argspec.failure(error))
-    summary = verify_away_summary(result)
-    if not result["ok"]:
-        argspec.fail(module, result, summary, "IntegrityError")
-    argspec.finish(module, result, summary)
+    run(
+        module,
+        lambda: verify_offsite(_request(module.params)),
+        verify_away_summary,
+        needs="boto3",
+        error_of=lambda result: None if result["ok"] else "IntegrityError",
+    )
+
+
+def _request(params: dict[str, Any]) -> VerifyRequest:
+    return VerifyRequest(
+        vault=argspec.vault_of(params),
+        offsite=offsite_settings(params),
+        id_text=params["id"],
+        project=argspec.project_of(params),
+        deep=params["deep"],
+        progress_file=params["progress_file"],
+    )
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from ansible_collections.cora.backup.plugins.module_utils.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = sorted((ROOT / "plugins/module_utils").glob("*.py"))
-# argspec.py is the shell's part: it is for modules alone, and says so.
-OF_THE_SHELL = ("argspec.py",)
+# These are the shell's part: they are for modules alone, and say so.
+OF_THE_SHELL = ("argspec.py", "wiring.py")
 OPTIONAL = {"isal", "pathspec", "boto3", "botocore", "urllib3"}
 
 
