@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.tools import need_root, remove_sealed
+from support.trees import fill
 
 
 @pytest.fixture
@@ -31,6 +33,19 @@ def project(tmp_path: Path) -> Path:
     (path / "src" / "main.py").write_text("print('hello')\n")
     (path / "empty").mkdir()
     return path
+
+
+@pytest.fixture
+def big(project: Path) -> Path:
+    """A project that is large beside what the tests change in it."""
+    fill(os.fsencode(project / "ballast.bin"), 3_000_000)
+    return project
+
+
+@pytest.fixture
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What reaches the disk is for tests/faults."""
+    monkeypatch.setattr("os.fsync", lambda _fd: None)
 
 
 @pytest.fixture(scope="session")
