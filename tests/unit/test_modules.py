@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from ansible_collections.cora.backup.plugins.module_utils import wiring
 from support.engine import backup
 from support.modules import run_module
 
@@ -194,6 +195,14 @@ def test_restore_does_not_put_one_project_over_another_unasked(
     assert "target" in result["msg"]
     assert run("restore", target=other, **options)["changed"]
     assert (other / "README.md").read_text() == "# readme\n"
+
+
+@pytest.mark.parametrize("name", ["spaces_info", "spaces_upload", "spaces_prune"])
+def test_what_needs_boto3_says_so(run: Run, vault: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(wiring, "find_spec", lambda _name: None)
+    result = run(name, vault=vault)
+    assert (result["failed"], result["error"]) == (True, "ImportError")
+    assert "boto3" in result["msg"]
 
 
 def test_undo_without_a_restore(run: Run, project: Path, vault: Path) -> None:
