@@ -6,7 +6,8 @@
 Unchanged means same type, mode, owner and mtime, for a file also same size, ctime and inode as when it was read, for a
 directory same ctime (extended attributes and ACLs change nothing else). A file whose metadata cannot tell (it had just
 been written when it was read) is compared by content. A database is unchanged when its write-ahead log is unchanged
-too. Of several names of one file all count as changed when one does, so that they stay names of one file.
+too. Of several names of one file all count as changed when one does, so that they stay names of one file; and so does
+one that led, in the base, to a name that is deleted or left out now.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class ChangeFinder:
         self._critical = PathFilter(settings.critical)
         self._databases: set[str] = set()
         self._linked: dict[tuple[int, int], list[str]] = {}
+        self._led_to: dict[str, list[Found]] = {}
+        self._databases_read: set[str] = set()
         self._unreadable_before = frozenset(unreadable_before)
         self.changes = Changes()
 
@@ -77,7 +80,7 @@ class ChangeFinder:
         walked = walk(
             self._settings.project, PathFilter(self._settings.exclude), self.changes.notes, vault=self._settings.vault
         )
-        pairs = side_by_side(self._state.placed(), self._main_files(walked), _placed_path, _found_path)
+        pairs = side_by_side(self._state.placed(), self._compared(walked), _placed_path, _found_path)
         back: set[str] = set()
         gone: set[str] = set()
         for placed, found in pairs:
@@ -96,9 +99,17 @@ class ChangeFinder:
         gone = {path for path in gone if hidden.isdisjoint(with_parents(path))}
         self.changes.since_last = self.changes.since_last or bool(gone)
         self.changes.deleted = sorted(gone | (self._state.deleted - back), key=path_key)
+        self._add_names_without_content()
         self._add_other_names()
         self._add_directories()
         return self.changes
+
+    def _add_names_without_content(self) -> None:
+        """Hard links of the base hold no content: the name they lead to does, and the state has that no more."""
+        for path in {*self.changes.paths, *self.changes.deleted}.intersection(self._led_to):
+            for found in self._led_to[path]:
+                self.changes.paths.append(found.path)
+                self.changes.size_bytes += found.status.st_size
 
     def _add_other_names(self) -> None:
         changed = set(self.changes.paths)
@@ -114,11 +125,17 @@ class ChangeFinder:
             parents.difference_update(self.changes.deleted)
             self.changes.paths = sorted({".", *self.changes.paths, *parents}, key=path_key)
 
-    def _main_files(self, walked: Iterator[Found]) -> Iterator[Found]:
-        """Leave out what stands beside a database: the copy of the database has it."""
+    def _compared(self, walked: Iterator[Found]) -> Iterator[Found]:
+        """Leave out what stands beside a database: it changed when the database did.
+
+        Where that is read again, what stands beside it is at hand: if no consistent copy can be made any more, both
+        are kept as they are.
+        """
         for found in walked:
-            if not is_side_file(found.path, self._databases):
+            if found.kind != FILE or not is_side_file(found.path, self._databases):
                 yield found
+            elif is_side_file(found.path, self._databases_read):
+                self.changes.paths.append(found.path)
 
     def _look(self, found: Found, placed: Optional[tuple[Entry, Layer]]) -> None:
         entry = placed[0] if placed else None
@@ -134,6 +151,10 @@ class ChangeFinder:
         if changed or not from_base:
             self.changes.paths.append(found.path)
             self.changes.size_bytes += found.status.st_size if found.kind == FILE else 0
+            if found.path in self._databases:
+                self._databases_read.add(found.path)
+        elif entry is not None and entry.kind == HARDLINK:
+            self._led_to.setdefault(entry.link, []).append(found)
 
     def _is_still_unreadable(self, found: Found) -> bool:
         if found.path not in self._unreadable_before or found.kind != FILE:

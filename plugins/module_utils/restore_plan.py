@@ -59,7 +59,7 @@ def plan_tree(
             if entry.database:
                 databases.add(entry.path)
             yield _compare(entry, found, backup_ns)
-        elif found is not None and not is_side_file(found.path, databases):
+        elif found is not None and not (found.kind == FILE and is_side_file(found.path, databases)):
             newer = found.kind != DIRECTORY and found.status.st_mtime_ns > backup_ns
             yield Change("remove", found.path, found.kind, found.status.st_size, newer)
 

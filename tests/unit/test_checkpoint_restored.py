@@ -115,6 +115,25 @@ def test_hard_links(big: Path, vault: Path, tmp_path: Path, what: str, old: bool
     check_both_ways(big, vault, result["id"], tmp_path)
 
 
+def test_hard_links_to_what_is_left_out_now(
+    big: Path, vault: Path, tmp_path: Path, patience: Callable[[], None]
+) -> None:
+    (big / "cache").mkdir()
+    (big / "cache" / "object").write_text("content\n")
+    os.link(big / "cache" / "object", big / "linked")
+    os.link(big / "cache" / "object", big / "linked too")
+    patience()
+    backup(big, vault)
+    result = checkpoint(big, vault, exclude=("cache/", ".git/", "node_modules/"))
+    restore(vault, result["id"], project=tmp_path / "engine", scenario="full")
+    by_hand(vault, result["id"], tmp_path / "hand")
+    for made in (tmp_path / "engine", tmp_path / "hand"):
+        assert (made / "linked").read_text() == "content\n"
+        assert (made / "linked").samefile(made / "linked too")
+        assert not (made / "cache").exists()
+    assert saved(big, vault, exclude=("cache/", ".git/", "node_modules/"))["kind"] is None
+
+
 @pytest.fixture
 def patience() -> Callable[[], None]:
     """Waits until what was written is old enough to be recognized by its metadata."""
@@ -224,6 +243,44 @@ def test_a_new_and_a_removed_database(big: Path, vault: Path, tmp_path: Path, bu
     assert not (big / "src/app.db").exists()
     restore(vault, base.id, project=big, scenario="critical")
     assert rows(big / "src/app.db") == [1]
+
+
+def test_a_database_that_broke_keeps_what_stands_beside_it(big: Path, vault: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(big / "own.db")) as database:
+        database.execute("CREATE TABLE t AS SELECT 7 AS n")
+        database.commit()
+    backup(big, vault)
+    with (big / "own.db").open("r+b") as stream:
+        stream.write(b"this is encrypted now")
+    (big / "own.db-wal").write_bytes(b"rows that are nowhere else" * 9)
+    first = checkpoint(big, vault)
+    assert saved(big, vault)["kind"] is None
+    (big / "README.md").write_text("another\n")
+    check_both_ways(big, vault, first["id"], tmp_path, databases=True)
+    for made in (first, checkpoint(big, vault)):
+        restore(vault, made["id"], project=tmp_path / made["id"], scenario="full")
+        for name in ("own.db", "own.db-wal"):
+            assert (tmp_path / made["id"] / name).read_bytes() == (big / name).read_bytes()
+
+
+def test_a_directory_named_like_what_stands_beside_a_database(
+    big: Path, vault: Path, tmp_path: Path, patience: Callable[[], None]
+) -> None:
+    with closing(sqlite3.connect(big / "own.db")) as database:
+        database.execute("PRAGMA journal_mode=WAL")  # then SQLite has no use for that name itself
+        database.execute("CREATE TABLE t AS SELECT 7 AS n")
+        database.commit()
+    (big / "own.db-journal").mkdir(mode=0o750)
+    (big / "own.db-journal" / "page").write_text("x\n")
+    patience()
+    backup(big, vault)
+    assert saved(big, vault)["kind"] is None
+    (big / "own.db-journal" / "page").write_text("y\n")
+    made = checkpoint(big, vault)
+    assert made["deleted"] == 0
+    restore(vault, made["id"], project=tmp_path / "engine", scenario="full")
+    assert (tmp_path / "engine/own.db-journal").stat().st_mode == (big / "own.db-journal").stat().st_mode
+    assert (tmp_path / "engine/own.db-journal/page").read_text() == "y\n"
 
 
 # --- there and back ---
