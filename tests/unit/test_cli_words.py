@@ -113,6 +113,19 @@ def test_variables_arrive_as_they_are(text: str) -> None:
     assert document == {"one": text, "many": [text, text], "flag": True}
 
 
+@pytest.mark.parametrize(
+    "text", ["null", "~", "true", "1_000", "0x10", "010", "1.5", "*", "=", "<<", "2020-01-01", "{{ x }}"]
+)
+def test_words_that_yaml_knows_stay_words(text: str, tmp_path: Path) -> None:
+    from ansible.parsing.dataloader import DataLoader
+
+    file = tmp_path / "own.yml"
+    file.write_text(literal_yaml({"one": text, "many": [text, "other"]}))
+    loaded = DataLoader().load_from_file(str(file))
+    assert loaded == {"one": text, "many": [text, "other"]}
+    assert all(isinstance(value, str) for value in (loaded["one"], *loaded["many"]))
+
+
 def test_what_is_not_utf8_cannot_be_a_variable() -> None:
     with pytest.raises(UsageError, match=r"caf\\xe9"):
         literal_yaml({"cora_project": "/srv/caf\udce9"})

@@ -27,7 +27,9 @@ def _encode(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f"!unsafe {_quote(value)}"
+        # Only what could be a template is tagged: of a tagged text Ansible forgets the quotes, and makes a number, a
+        # truth value or nothing of it where it looks like one. No such word has a brace in it.
+        return f"!unsafe {_quote(value)}" if "{" in value else _quote(value)
     return f"[{', '.join(_encode(item) for item in value)}]"
 
 
