@@ -60,8 +60,8 @@ def check_target(project: str, needed_bytes: int) -> None:
     free = status.f_bavail * status.f_frsize
     if free < needed_bytes + _HEADROOM_BYTES:
         raise RestoreError(
-            f"The restored tree needs {needed_bytes} bytes beside {printable(project)}, and {free} are free there. "
-            "Nothing was changed."
+            f"The restored tree needs {needed_bytes + _HEADROOM_BYTES} bytes beside {printable(project)} "
+            f"({_HEADROOM_BYTES} of them to spare), and {free} are free there. Nothing was changed."
         )
 
 
