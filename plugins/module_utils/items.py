@@ -69,14 +69,19 @@ def item_of(
     database: bool = False,
     wal: Optional[tuple[int, int]] = None,
     cut_bytes: int = 0,
+    settled: Optional[bool] = None,
 ) -> Item:
-    """The item of something that was found; C(status) is what it was when it was read."""
+    """The item of something that was found.
+
+    :param status: what it was when it was read
+    :param settled: its times will tell of the next change; None where that depends on nothing but how old they are
+    """
     mode = stat.S_IMODE(status.st_mode)
     source = fresh = None
     if kind in (FILE, HARDLINK, DIRECTORY):
         # the ctime of a directory tells of extended attributes and ACLs; its size says nothing
         identity = 0 if kind == DIRECTORY else status.st_size, status.st_ctime_ns, status.st_ino
-        if is_settled(status.st_ctime_ns):
+        if is_settled(status.st_ctime_ns) if settled is None else settled:
             source = identity
         else:
             fresh = identity
@@ -115,7 +120,9 @@ def item_of(
     return Item(member, entry, data)
 
 
-def streamed_item(found: Found, stream: StreamedFile, original: Original, owners: Owners, *, database: bool) -> Item:
+def streamed_item(
+    found: Found, stream: StreamedFile, original: Original, owners: Owners, *, database: bool, settled: bool
+) -> Item:
     """The item of a large file, whose content is still to be read."""
     return item_of(
         found,
@@ -129,4 +136,5 @@ def streamed_item(found: Found, stream: StreamedFile, original: Original, owners
         database=database,
         wal=original.wal,
         cut_bytes=stream.start,
+        settled=settled,
     )

@@ -15,6 +15,7 @@ from typing import Any, Callable, Optional
 
 from . import durable, layout
 from .archive_writer import IN_MEMORY_BYTES, ArchiveTotals, ArchiveWriter, Item
+from .clean_pages import CleanPages
 from .errors import ProjectError
 from .index import Entry, IndexWriter
 from .items import Original, Owners, item_of, streamed_item
@@ -115,6 +116,7 @@ class ProjectArchiver:
         self._exclude = PathFilter(settings.exclude)
         self._critical = PathFilter(settings.critical)
         self._logs = PathFilter(settings.logs)
+        self._pages = CleanPages()
         self._linked: dict[tuple[int, int], str] = {}
         self._database_paths: set[str] = set()
         self.taken = Taken()
@@ -143,6 +145,7 @@ class ProjectArchiver:
         """
         try:
             if found.kind == FILE:
+                self._pages.prepare(found)
                 self._take_file(found)
             else:
                 self._writer.add(self._plain_item(found))
@@ -221,7 +224,10 @@ class ProjectArchiver:
         if found.status.st_nlink > 1:
             first = self._linked.get((found.status.st_dev, found.status.st_ino))
             if first is not None:
-                self._writer.add(item_of(found, found.status, self.taken.owners, kind=HARDLINK, link=first))
+                settled = self._pages.will_tell(found, found.status)
+                self._writer.add(
+                    item_of(found, found.status, self.taken.owners, kind=HARDLINK, link=first, settled=settled)
+                )
                 self._count(HARDLINK)
                 return
         if self.is_side_file(found.path):
@@ -293,6 +299,7 @@ class ProjectArchiver:
             data=snapshot.data,
             xattrs=snapshot.xattrs,
             cut_bytes=start,
+            settled=self._pages.will_tell(found, snapshot.status),
         )
         self._writer.add(item)
         if critical:
@@ -320,7 +327,8 @@ class ProjectArchiver:
                     fd, start=start, growing=growing, own=original is not None, on_bytes=self._advance_bytes
                 )
                 meta = original or Original(stream.status, read_xattrs(fd))
-                item = streamed_item(found, stream, meta, self.taken.owners, database=database)
+                settled = self._pages.will_tell(found, meta.status)
+                item = streamed_item(found, stream, meta, self.taken.owners, database=database, settled=settled)
                 if not self._writer.add_stream(item, stream, keep_unstable=not attempts_left):
                     continue
                 self._note_file(

@@ -77,13 +77,15 @@ def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def is_settled(changed_ns: int) -> bool:
+def is_settled(changed_ns: int, seen_ns: Optional[int] = None) -> bool:
     """Whether a change of now would show in this time stamp.
+
+    :param seen_ns: the moment that counts; None is now
 
     The kernel's clock for files ticks slowly (up to 10 ms, two seconds on FAT), and a second write within one tick
     would leave size and times as they are (Git calls such an entry "racily clean").
     """
-    return time.time_ns() - changed_ns >= _SETTLED_NS
+    return (time.time_ns() if seen_ns is None else seen_ns) - changed_ns >= _SETTLED_NS
 
 
 def wal_identity(found: Found) -> Optional[tuple[int, int]]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
 import os
 import random
 import sqlite3
@@ -14,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cora.backup.plugins.module_utils import source_files
+from ansible_collections.cora.backup.plugins.module_utils import clean_pages, source_files
+from ansible_collections.cora.backup.plugins.module_utils.checkpoint import nothing_to_save
+from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
 from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
 from support.compare import facts
 from support.engine import Document, Made, backup
@@ -335,6 +339,37 @@ def test_written_just_before_it_was_read(
     tree: Path, vault: Path, others: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source_files, "_SETTLED_NS", 3600 * 10**9)
+    backup(tree, vault, **SETTINGS)
+    assert both(tree, vault, others, tmp_path).report["reused"]["frames"] == 0
+
+
+def test_written_through_mapped_memory(tmp_path: Path, vault: Path) -> None:
+    top = tmp_path / "mapped"
+    top.mkdir()
+    path = top / "array.bin"
+    path.write_bytes(bytes(300_000))
+    os.sync()
+    before_ns = path.stat().st_ctime_ns
+    with path.open("r+b") as stream, mmap.mmap(stream.fileno(), 0) as memory:
+        rest()
+        memory[:3] = b"one"
+        if path.stat().st_ctime_ns == before_ns:
+            pytest.skip("this file system never stamps what is written through mapped memory")
+        rest()
+        backup(top, vault, **SETTINGS)
+        memory[:3] = b"two"
+        assert nothing_to_save(BackupSettings(project=str(top), vault=str(vault), **SETTINGS)) is None
+        made = backup(top, vault, **SETTINGS)
+    assert tool("tar", "-xzOf", made.path / "cora-full.tar.gz", "array.bin")[:3] == b"two"
+
+
+def test_where_nothing_can_be_brought_to_disk_all_is_read_again(
+    tree: Path, vault: Path, others: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(clean_pages, "sync_file_system", fail)
     backup(tree, vault, **SETTINGS)
     assert both(tree, vault, others, tmp_path).report["reused"]["frames"] == 0
 
