@@ -97,7 +97,8 @@ class ChangeFinder:
         hidden = {path for path, _reason in self.changes.notes.unreadable}
         # what stands in a directory that cannot be read just now is not deleted
         gone = {path for path in gone if hidden.isdisjoint(with_parents(path))}
-        self.changes.since_last = self.changes.since_last or bool(gone)
+        # and that it cannot be read has to be told, once
+        self.changes.since_last = self.changes.since_last or bool(gone) or not hidden <= self._unreadable_before
         self.changes.deleted = sorted(gone | (self._state.deleted - back), key=path_key)
         self._add_names_without_content()
         self._add_other_names()

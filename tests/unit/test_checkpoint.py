@@ -202,6 +202,27 @@ def test_what_nobody_can_read_is_not_deleted_and_not_new_each_time(big: Path, va
     assert again["changed"] is False
 
 
+def test_a_directory_that_nobody_can_read_any_more_is_told_once(big: Path, others: Path) -> None:
+    place, vault = others / "theirs", others / "v"
+    tool("cp", "-a", big, place)
+    (place / "closed").mkdir()
+    (place / "closed" / "file").write_text("x\n")
+    vault.mkdir(mode=0o700)
+    tool("chown", "-R", "nobody", place, vault)
+    before = os.geteuid()
+    os.seteuid(65534)
+    try:
+        backup(place, vault, seal="best_effort")
+        (place / "closed").chmod(0)
+        first = saved(place, vault, seal="best_effort")
+        again = saved(place, vault, seal="best_effort")
+    finally:
+        os.seteuid(before)
+    assert (first["kind"], first["incomplete"], first["deleted"]) == ("checkpoint", True, 0)
+    assert "closed" in first["warnings"][0]
+    assert again["changed"] is False
+
+
 def test_a_repository_gets_its_diff(big: Path, vault: Path) -> None:
     git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", big)
     tool("git", "-c", "init.defaultBranch=main", "init", "-q", big)
