@@ -111,8 +111,12 @@ trap 'rm -rf -- "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# What backups leave out too.
-printf '%s\n' node_modules venv .venv __pycache__ .git >"$work/exclude"
+# What backups leave out too: directories of these names. A file of such a name (.git of a submodule) is kept. A path with
+# a line break cannot be listed here: better it is in the archive than that half of its name leaves out something else.
+line_break='
+'
+(cd -- "$project" && find . -type d \( -name node_modules -o -name venv -o -name .venv -o -name __pycache__ -o -name .git \) \
+  -prune ! -path "*$line_break*" -print) 2>/dev/null | sed 's/[][\\*?]/\\&/g' >"$work/exclude"
 incomplete=''
 
 # Consistent copies go into the archive last: unpacking, they take the place of what was read while programs wrote.
