@@ -139,6 +139,7 @@ class InPlaceChange:
         self._metadata = metadata
         self._directories: list[Member] = []
         self._staged: list[_Staged] = []
+        self._at = ""  # what is being staged
 
     def stage(self, tree: SafeTree) -> None:
         """Write and check everything under temporary names beside its target.
@@ -148,11 +149,11 @@ class InPlaceChange:
         self._note_places(tree)
         try:
             self._stage_all(tree)
+            self._at = ""
             self._sync(tree)
         except OSError as error:
-            raise RestoreError(
-                f"The files could not be written beside their places in {printable(tree.root)}: {error.strerror}."
-            ) from error
+            at = f" {printable(os.path.join(tree.root, self._at))}" if self._at else " their places"
+            raise RestoreError(f"No file can be written beside{at}: {error.strerror}.") from error
         missing = len(self._picks) - len(self._staged) - len(self._directories)
         if missing:
             raise RestoreError(f"{missing} entries are in the index and not in the archive.")
@@ -217,12 +218,14 @@ class InPlaceChange:
         self._record.write()
 
     def _stage_one(self, tree: SafeTree, opened: Opened, targets: list[Entry]) -> None:
+        self._at = opened.member.path
         if opened.member.kind == DIRECTORY:
             tree.directory("" if opened.member.path == "." else opened.member.path, make=True)
             self._directories.append(opened.member)
             return
         first = ""
         for entry in targets:
+            self._at = entry.path
             temporary = f".cora-{self._record.token}-{len(self._staged)}"
             beside = os.path.join(_parent(entry.path), temporary)
             if first:

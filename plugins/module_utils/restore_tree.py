@@ -15,7 +15,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Callable
 
 from . import durable
@@ -329,9 +329,55 @@ def carry(paths: list[str], source: str, target: str) -> None:
                 continue
             (old_fd, name), (new_fd, _same) = old.parent(path), new.parent(path)
             times = [(fd, os.fstat(fd)) for fd in (old_fd, new_fd)]
-            os.rename(name, name, src_dir_fd=old_fd, dst_dir_fd=new_fd)
+            _move(name, old_fd, new_fd)
             for fd, status in times:
                 os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _move(name: bytes, old_fd: int, new_fd: int) -> None:
+    try:
+        os.rename(name, name, src_dir_fd=old_fd, dst_dir_fd=new_fd)
+    except PermissionError as refused:
+        if refused.errno != errno.EACCES:
+            raise
+        try:
+            _move_read_only(name, old_fd, new_fd)
+        except PermissionError:
+            raise refused from None  # it names what could not be moved
+
+
+def _move_read_only(name: bytes, old_fd: int, new_fd: int) -> None:
+    """Move for who is not root, out of a directory, into one, or one itself, that its owner may not write to.
+
+    :raises OSError: when that is not why it was refused
+    """
+    with ExitStack() as modes:
+        for fd in (old_fd, new_fd):
+            modes.enter_context(_writable(fd))
+        if stat.S_ISDIR(os.stat(name, dir_fd=old_fd, follow_symlinks=False).st_mode):
+            # a directory that goes to another one is written to: its ".." changes
+            modes.enter_context(_writable(modes.enter_context(_opened(name, old_fd))))
+        os.rename(name, name, src_dir_fd=old_fd, dst_dir_fd=new_fd)
+
+
+@contextmanager
+def _opened(name: bytes, directory_fd: int) -> Iterator[int]:
+    fd = os.open(name, OPEN_DIRECTORY, dir_fd=directory_fd)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _writable(fd: int) -> Iterator[None]:
+    """Give a directory's owner the right to write to it, for a moment."""
+    mode = stat.S_IMODE(os.fstat(fd).st_mode)
+    os.fchmod(fd, mode | stat.S_IRWXU)
+    try:
+        yield
+    finally:
+        os.fchmod(fd, mode)
 
 
 def _has_parent(tree: SafeTree, path: str) -> bool:

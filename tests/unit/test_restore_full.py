@@ -9,6 +9,7 @@ import os
 import signal
 import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,31 @@ def test_excluded_directories_move_over_and_are_not_copied(made: Made, project: 
     assert (project / "web/node_modules/left-pad/index.js").read_text() == "pad"
     assert not (old / ".git").exists()
     assert not (old / "web" / "node_modules").exists()
+
+
+def test_who_is_not_root_keeps_excluded_directories_of_read_only_ones() -> None:
+    with tempfile.TemporaryDirectory(prefix="cora-") as path:
+        place = Path(path)
+        project, vault = place / "home/project", place / "home/vault"
+        (project / "fixed/node_modules/pad").mkdir(parents=True)
+        (project / "fixed/node_modules/pad/index.js").write_text("pad")
+        (project / "README.md").write_text("one\n")
+        vault.mkdir()
+        (project / "fixed/node_modules").chmod(0o555)
+        (project / "fixed").chmod(0o555)
+        place.chmod(0o711)
+        tool("chown", "-R", "nobody", place / "home")
+        os.seteuid(65534)
+        try:
+            backup(project, vault, seal="best_effort")
+            (project / "README.md").write_text("another\n")
+            old = Path(restore(vault, scenario="full")["saved_at"])
+        finally:
+            os.seteuid(0)
+        assert (project / "README.md").read_text() == "one\n"
+        assert (project / "fixed/node_modules/pad/index.js").read_text() == "pad"
+        for directory in (project / "fixed", project / "fixed/node_modules", old / "fixed"):
+            assert stat.S_IMODE(directory.stat().st_mode) == 0o555, directory
 
 
 def test_excluded_things_whose_directory_is_not_in_the_backup_stay_in_the_old_tree(
