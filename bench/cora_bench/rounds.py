@@ -9,12 +9,17 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .contestants import AGAIN, CHANGED, FIRST, ONE_FILE, RESTORE, SAVE, VERIFY, Contestant, Place
 from .datasets import Dataset, change
 from .measure import Cost, measure
+
+
+#: EXT4 looks past an inode for so long after its file was removed (recently_deleted() in fs/ext4/ialloc.c: 300 s).
+_INODES_REST_SECONDS = 330
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ def run_rounds(
 ) -> Results:
     """Measure all; the order of the contestants turns from round to round."""
     top = os.path.join(scratch, "rounds")
-    discard(top)
+    _let_inodes_rest(top)
     results: Results = {work.key: {} for work in works}
     turns = 0
     for number in range(rounds):
@@ -89,7 +94,27 @@ def run_rounds(
                 work.check(place)
             _shrink(place)
     discard(top)
+    _note_removal(top)
     return results
+
+
+def _let_inodes_rest(top: str) -> None:
+    """Remove what an earlier run left, and wait until ext4 hands its inodes out again: see :func:`_shrink`."""
+    if os.path.lexists(top):
+        discard(top)
+        _note_removal(top)
+    try:
+        rest_seconds = os.stat(f"{top}.removed").st_mtime + _INODES_REST_SECONDS - time.time()
+    except FileNotFoundError:
+        return
+    if rest_seconds > 0:
+        print(f"Waiting {rest_seconds:.0f} s: files of an earlier run were removed a moment ago.", flush=True)
+        time.sleep(rest_seconds)
+
+
+def _note_removal(top: str) -> None:
+    with open(f"{top}.removed", "w", encoding="ascii"):
+        os.utime(f"{top}.removed")
 
 
 def _make_place(dataset: Dataset, path: str) -> Place:
