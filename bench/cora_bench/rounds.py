@@ -17,7 +17,6 @@ from .contestants import AGAIN, CHANGED, FIRST, ONE_FILE, RESTORE, SAVE, VERIFY,
 from .datasets import Dataset, change
 from .measure import Cost, measure
 
-
 #: EXT4 looks past an inode for so long after its file was removed (recently_deleted() in fs/ext4/ialloc.c: 300 s).
 _INODES_REST_SECONDS = 330
 
