@@ -23,6 +23,7 @@ from .describe import large_files_text, manifest, report
 from .earlier_backup import EarlierBackup, open_earlier
 from .errors import ProgramError, ProjectError, SealError, SettingsError
 from .git_repo import GitRepo
+from .inner_repositories import inner_repository_warnings
 from .names import printable
 from .patterns import PathFilter
 from .progress import Progress
@@ -178,7 +179,7 @@ def _write(
     durable.write_file(
         os.path.join(staged, layout.MANIFEST), layout.manifest_text(manifest(settings, backup_id, repository))
     )
-    taken.warnings += git_warnings
+    taken.warnings += git_warnings + inner_repository_warnings(settings.project, taken.notes.repositories)
     document = report(settings, backup_id, taken, totals, unsealable, duration_seconds=time.monotonic() - started)
     layout.write_json(os.path.join(staged, layout.REPORT), document)
     layout.write_sums(staged, {**taken.plain_sums, layout.ARCHIVE: totals.sha256})

@@ -49,18 +49,22 @@ class ScanNotes:
     :param excluded: paths that a pattern or a CACHEDIR.TAG excludes; a directory counts once
     :param skipped: sockets and devices, which no archive can bring back to life
     :param unreadable: what could not be read, with the reason
+    :param repositories: directories below the project whose C(.git) is among what is excluded
     """
 
     excluded: list[str] = field(default_factory=list)
     excluded_count: int = 0
     skipped: list[str] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    repositories: list[str] = field(default_factory=list)
 
     def exclude(self, path: str) -> None:
         """Count something that is left out on purpose."""
         self.excluded_count += 1
         if len(self.excluded) < _LISTED_AT_MOST:
             self.excluded.append(path)
+        if path.endswith("/.git"):
+            self.repositories.append(path[: -len("/.git")])
 
 
 def kind_of(mode: int) -> Optional[str]:

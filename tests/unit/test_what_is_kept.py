@@ -138,6 +138,35 @@ def test_git_agrees_about_patterns(tmp_path: Path, vault: Path) -> None:
     assert {path for path in listed(made) if path in paths} == set(kept) - {".gitignore"}
 
 
+def git(directory: Path, *words: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    tool("git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always", *words, cwd=directory)
+
+
+def test_repositories_inside_the_project_are_warned_of(project: Path, vault: Path, tmp_path: Path) -> None:
+    assert backup(project, vault).result["warnings"] == []
+    git(project / "vendor" / "library", "init", "-q")
+    (warning,) = backup(project, vault).result["warnings"]
+    assert warning.startswith("Git repositories inside the project: vendor/library. Their files are kept")
+    git(tmp_path / "other", "init", "-q")
+    git(tmp_path / "other", "commit", "-q", "--allow-empty", "-m", "one")
+    git(project, "init", "-q")
+    git(project, "submodule", "--quiet", "add", str(tmp_path / "other"), "parts/other")
+    for name in "abc":
+        git(project / "web" / name, "init", "-q")
+    warning = next(text for text in backup(project, vault).result["warnings"] if "inside the project" in text)
+    assert "vendor/library, web/a, web/b and 2 more." in warning
+    git(project, "rm", "-q", "-f", "--cached", "parts/other")
+    tool("rm", "-rf", project / "web", project / "vendor")
+    warning = next(text for text in backup(project, vault).result["warnings"] if "inside the project" in text)
+    assert "inside the project: parts/other. " in warning, "its repository still is there"
+
+
+def test_nobody_is_warned_of_what_is_kept(project: Path, vault: Path) -> None:
+    git(project / "vendor" / "library", "init", "-q")
+    assert backup(project, vault, exclude=()).result["warnings"] == []
+
+
 def test_cache_directories_are_left_out(project: Path, vault: Path) -> None:
     put(project, "cache/CACHEDIR.TAG", content=CACHE_TAG)
     put(project, "cache/deep/file", "fake/file", "linked/file")
