@@ -15,6 +15,7 @@ from typing import Any, Callable, Optional
 
 from . import durable, layout
 from .archive_writer import IN_MEMORY_BYTES, ArchiveTotals, ArchiveWriter, Item
+from .beside_database import is_side_file
 from .clean_pages import CleanPages
 from .errors import ProjectError
 from .index import Entry, IndexWriter
@@ -43,7 +44,6 @@ from .tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK
 from .verified_copy import copy_verified
 
 _SQLITE_HEADER_BYTES = 16
-_SIDE_FILES = ("-wal", "-shm", "-journal")
 _DATABASE_NAMES = (".db", ".sqlite", ".sqlite3")
 _LOCK_TIMEOUT_SECONDS = 60.0
 
@@ -239,9 +239,7 @@ class ProjectArchiver:
 
     def is_side_file(self, path: str) -> bool:
         """Whether a file stands beside a database that is kept whole without it."""
-        if not path.endswith(_SIDE_FILES):
-            return False
-        return any(path.endswith(end) and path[: -len(end)] in self._database_paths for end in _SIDE_FILES)
+        return is_side_file(path, self._database_paths)
 
     def _take_content(self, found: Found) -> None:
         if found.status.st_size <= IN_MEMORY_BYTES and not may_have_holes(found.status):

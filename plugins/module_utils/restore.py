@@ -12,6 +12,7 @@ from typing import Any
 
 from . import layout
 from .append_only import protected_among, set_again
+from .carry import excluded_paths
 from .catalog import project_of
 from .errors import CoraError, IntegrityError, NotFoundError, RestoreError, SettingsError
 from .extract import MetadataWriter
@@ -24,7 +25,7 @@ from .restore_plan import PlanSummary, created_ns, has_same_content, plain_comma
 from .restore_record import IN_PLACE, ROLLED_BACK, STAGING, SWAP, new_record
 from .restore_recovery import recover_restores
 from .restore_source import bring_here, is_away, open_source, resolve_anywhere
-from .restore_tree import build_tree, check_target, excluded_paths, swap_in
+from .restore_tree import build_tree, check_target, swap_in
 from .safe_tree import SafeTree
 from .saved_state import SavedState
 from .services import ServiceControl
