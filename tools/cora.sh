@@ -8,11 +8,18 @@ set -euo pipefail
 root=$(readlink -f -- "${BASH_SOURCE[0]}")
 root=${root%/tools/*}
 environment=${CORA_VENV:-$root/.venv}
-if [[ -z ${CORA_VENV:-} && $root =~ \.old-[0-9]{8}-[0-9]{6}(/|$) ]]; then
-  # A tree that a restore kept: an undo exchanges it with the one in use, so nothing new goes in, least of all the
-  # environment that the undo itself would run in.
-  environment=${XDG_CACHE_HOME:-$HOME/.cache}/cora/venv
-  mkdir -p -- "${environment%/*}"
+if [[ $root =~ \.old-[0-9]{8}-[0-9]{6}(/|$) ]]; then
+  # A tree that a restore kept: an undo exchanges it with the one in use while it runs from it. So it runs from a copy, and
+  # nothing new goes into the tree, least of all the environment.
+  cache=${XDG_CACHE_HOME:-$HOME/.cache}/cora
+  mkdir -p -- "$cache/kept"
+  find "$cache/kept" -mindepth 1 -maxdepth 1 -mmin +1440 -exec rm -rf -- {} +
+  copy=$(mktemp -d -- "$cache/kept/XXXXXXXX")
+  for name in ansible.cfg galaxy.yml inventory meta playbooks plugins requirements.txt roles tools; do
+    [[ ! -e $root/$name ]] || cp -dR --preserve=mode,timestamps -- "$root/$name" "$copy/"
+  done
+  root=$copy
+  environment=${CORA_VENV:-$cache/venv}
 fi
 
 # shellcheck source=tools/lib/environment.sh

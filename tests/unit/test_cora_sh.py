@@ -96,8 +96,12 @@ def test_a_tree_that_a_restore_kept_gets_nothing_new(tmp_path: Path) -> None:
     before = sorted(os.listdir(kept))
     done = cora(kept, XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["prefix"] == str(tmp_path / "cache/cora/venv")
+    told = json.loads(done.stdout)
+    assert told["prefix"] == str(tmp_path / "cache/cora/venv")
     assert sorted(os.listdir(kept)) == before
+    # an undo puts the tree back in its place while the command runs
+    assert told["path"].startswith(str(tmp_path / "cache/cora/kept/"))
+    assert cora(kept, XDG_CACHE_HOME=str(tmp_path / "cache")).stderr == "", "the environment serves the next copy too"
 
 
 def test_runs_in_the_environment_and_in_the_callers_directory(ready: Path, tmp_path: Path) -> None:
