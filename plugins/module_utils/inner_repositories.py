@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 
 from .names import printable
+from .settings import is_this_collection
 
 _NAMED_AT_MOST = 3
 
@@ -19,7 +20,9 @@ def inner_repository_warnings(project: str, repositories: Sequence[str]) -> list
     :param repositories: directories below the project whose C(.git) was left out
     :returns: a sentence, or none
     """
-    paths = [*repositories, *_submodules(project)]
+    inside = [*repositories, *_submodules(project)]
+    # whoever cloned cora into the project did so to run it, not to work on it
+    paths = [path for path in inside if not is_this_collection(os.path.join(project, path))]
     if not paths:
         return []
     named = ", ".join(printable(path) for path in paths[:_NAMED_AT_MOST])

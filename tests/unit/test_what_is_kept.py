@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,12 @@ def test_repositories_inside_the_project_are_warned_of(project: Path, vault: Pat
 def test_nobody_is_warned_of_what_is_kept(project: Path, vault: Path) -> None:
     git(project / "vendor" / "library", "init", "-q")
     assert backup(project, vault, exclude=()).result["warnings"] == []
+
+
+def test_nobody_is_warned_of_cora_itself(project: Path, vault: Path) -> None:
+    git(project / "cora", "init", "-q")
+    shutil.copy(Path(__file__).resolve().parents[2] / "galaxy.yml", project / "cora")
+    assert backup(project, vault).result["warnings"] == []
 
 
 def test_cache_directories_are_left_out(project: Path, vault: Path) -> None:
