@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -39,9 +41,11 @@ def staged(vault: Path) -> list[str]:
 
 
 def test_fsync_reports_an_error(memory: Path) -> None:
-    """EIO at each fsync: never retried, never swallowed."""
+    """EIO at each fsync of the vault: never retried, never swallowed."""
     project = make_project(memory / "project")
     where = points(memory / "count", SYNCS, "backup", project=str(project), vault=str(memory / "counted"))
+    assert [point.number for point in where if point.call == "syncfs"] == [1]  # of the project: see the next test
+    where = [point for point in where if point.call != "syncfs"]
     problems = side_by_side(lambda numbered: _refuse(memory, project, *numbered), enumerate(where))
     assert not any(problems), "\n".join(filter(None, problems))
 
@@ -66,6 +70,21 @@ def _refuse(place: Path, project: Path, number: int, point: Point) -> str:
     finally:
         open_flags(vault)
     return ""
+
+
+def test_the_disk_of_the_project_cannot_sync(memory: Path) -> None:
+    """EIO where the project's file system is synced: it is kept as it is read, and read again the next time."""
+    project, vault, log = make_project(memory / "project"), memory / "vault", memory / "log"
+    fault = traced(log, ("syncfs",), "syncfs:error=EIO:when=1")
+    made = engine("backup", wrapper=fault, project=str(project), vault=str(vault)).result()
+    assert "EIO (Input/output error) (INJECTED)" in log.read_text()
+    check_backup(vault / made["id"])
+    lines = gzip.decompress((vault / made["id"] / "INDEX.jsonl.gz").read_bytes()).decode("ascii").splitlines()
+    files = [line for line in map(json.loads, lines) if line.get("type") == "file"]
+    assert files and not [line["path"] for line in files if "source" in line]
+    again = engine("backup", project=str(project), vault=str(vault)).result()
+    assert again["reused"]["frames"] == 0
+    open_flags(vault)
 
 
 def test_fsync_reports_an_error_while_restoring(memory: Path) -> None:
