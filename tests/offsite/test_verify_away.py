@@ -19,7 +19,7 @@ from ansible_collections.cora.backup.plugins.module_utils.offsite_upload import 
 from ansible_collections.cora.backup.plugins.module_utils.offsite_verify import VerifyRequest, verify_offsite
 from ansible_collections.cora.backup.plugins.module_utils.s3_client import S3
 from ansible_collections.cora.backup.plugins.module_utils.vault import Vault
-from offsite.away import gets_logged, replace_object, with_a_bit_flipped
+from offsite.away import gets_logged, replace_object, with_a_bit_flipped, with_another_digit
 from support.engine import Made, backup
 from support.rgw import Rgw
 
@@ -88,7 +88,8 @@ def test_found_without_reading(settings: OffsiteSettings, client: Any, there: Ma
 def test_what_rotted_is_found_by_reading(
     settings: OffsiteSettings, client: Any, there: Made, vault: Path, path: str
 ) -> None:
-    replace_object(client, settings, there.id, path, with_a_bit_flipped(10))
+    change = with_another_digit if path == layout.SUMS else with_a_bit_flipped(10)
+    replace_object(client, settings, there.id, path, change)
     found = verify(settings, vault, deep=True)
     assert not found["ok"]
     # of a digest that rotted nobody can tell that it is not the file
