@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from .contestants import AGAIN, CHANGED, FIRST, ONE_FILE, RESTORE, SAVE, VERIFY, Contestant, Place
 from .datasets import Dataset, change
@@ -92,16 +93,14 @@ def run_rounds(
                 )
                 work.check(place)
             _shrink(place)
-    discard(top)
-    _note_removal(top)
+    _remove(top)
     return results
 
 
 def _let_inodes_rest(top: str) -> None:
     """Remove what an earlier run left, and wait until ext4 hands its inodes out again: see :func:`_shrink`."""
     if os.path.lexists(top):
-        discard(top)
-        _note_removal(top)
+        _remove(top)
     try:
         rest_seconds = os.stat(f"{top}.removed").st_mtime + _INODES_REST_SECONDS - time.time()
     except FileNotFoundError:
@@ -111,9 +110,9 @@ def _let_inodes_rest(top: str) -> None:
         time.sleep(rest_seconds)
 
 
-def _note_removal(top: str) -> None:
-    with open(f"{top}.removed", "w", encoding="ascii"):
-        os.utime(f"{top}.removed")
+def _remove(top: str) -> None:
+    discard(top)
+    Path(f"{top}.removed").touch()
 
 
 def _make_place(dataset: Dataset, path: str) -> Place:

@@ -180,9 +180,8 @@ class TreeExtractor:
         self._progress = progress
         self._directories: list[Member] = []
         self._links: list[Entry] = []
-        self._tree: Optional[SafeTree] = (
-            None  # one a process, kept from group to group with the directories it has open
-        )
+        # one a process, kept from group to group with the directories it has open
+        self._tree: Optional[SafeTree] = None
 
     def run(self, source: Source) -> int:
         """Extract all; returns the number of entries.
