@@ -132,12 +132,9 @@ def translated(action: str, place: str) -> Iterator[None]:
         raised = kind(f"Could not {action} {printable(place)}: {advice}")
         raised.code = code_of(error)
         raise raised from error
-    except (BotoCoreError, Boto3Error) as error:
+    except (BotoCoreError, Boto3Error, HTTPError) as error:
         kind, advice = _meaning_of_failure(error)
         raise kind(f"Could not {action} {printable(place)}: {advice}") from error
-    except HTTPError as error:  # botocore hands a TLS failure in the middle of an answer's body on as it is
-        reason = printable(_words_of(_innermost(error)))[:300]
-        raise OffsiteNetworkError(f"Could not {action} {printable(place)}: {_broken(reason)}") from error
 
 
 def code_of(error: Any) -> str:
@@ -170,6 +167,7 @@ def _meaning(error: Any) -> tuple[type[OffsiteError], str]:
 
 def _meaning_of_failure(error: Exception) -> tuple[type[OffsiteError], str]:
     from botocore import exceptions as botocore_errors
+    from urllib3.exceptions import HTTPError
 
     inner = _innermost(error)
     reason = printable(_words_of(inner))[:300]
@@ -186,15 +184,15 @@ def _meaning_of_failure(error: Exception) -> tuple[type[OffsiteError], str]:
         return OffsiteNetworkError, (
             f"The service cannot be reached ({reason}). Check SPACES_ENDPOINT, the name server and the firewall."
         )
-    # an SSLError that gets here is a connection cut in the handshake: to botocore a ConnectionError, no HTTPClientError
-    broken = (botocore_errors.HTTPClientError, botocore_errors.ConnectionError, botocore_errors.IncompleteReadError)
+    broken = (
+        botocore_errors.HTTPClientError,
+        botocore_errors.IncompleteReadError,
+        botocore_errors.ConnectionError,  # an SSLError that gets here: the connection was cut in the handshake
+        HTTPError,  # of urllib3, which botocore lets pass: TLS failed in the middle of an answer's body
+    )
     if isinstance(error, broken):
-        return OffsiteNetworkError, _broken(reason)
+        return OffsiteNetworkError, f"The connection broke ({reason}). The next run goes on where this one stopped."
     return OffsiteError, reason
-
-
-def _broken(reason: str) -> str:
-    return f"The connection broke ({reason}). The next run goes on where this one stopped."
 
 
 def _innermost(error: BaseException) -> BaseException:
