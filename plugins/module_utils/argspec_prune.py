@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from .argspec import RUN_SPEC, VAULT_SPEC, Params, Spec, vault_of
+from .argspec import RUN_SPEC, VAULT_SPEC, Params, Spec, given, vault_of
 from .argspec_offsite import OFFSITE_SPEC, offsite_settings
 from .keep_rules import Policy, PruneRequest
 from .offsite_prune import OffsitePruneRequest
@@ -34,12 +34,9 @@ def prune_request(params: Params) -> PruneRequest:
 
     :raises CoraError: when it cannot be
     """
-    chosen = {item.name: params[item.name] for item in fields(Policy) if params[item.name] is not None}
-    if "keep_tags" in chosen:
-        chosen["keep_tags"] = tuple(chosen["keep_tags"])
     return PruneRequest(
         vault=vault_of(params),
-        policy=Policy(**chosen),
+        policy=Policy(**given(params, *(item.name for item in fields(Policy)))),
         project=params["project"].rstrip("/") if params["project"] else None,
         verify=params["verify"],
         lock_wait_seconds=params["lock_wait_seconds"],
@@ -70,13 +67,10 @@ def offsite_prune_request(params: Params, *, vault: str) -> OffsitePruneRequest:
 
     :raises CoraError: when it cannot be
     """
-    chosen = {name: params[name] for name in _POLICY_SPEC if params[name] is not None}
-    if "keep_tags" in chosen:
-        chosen["keep_tags"] = tuple(chosen["keep_tags"])
     return OffsitePruneRequest(
         vault=vault,
         offsite=offsite_settings(params),
-        policy=Policy(**chosen),
+        policy=Policy(**given(params, *_POLICY_SPEC)),
         project=params["project"].rstrip("/") if params["project"] else None,
         progress_file=params["progress_file"],
     )
