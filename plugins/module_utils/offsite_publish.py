@@ -16,7 +16,7 @@ from typing import Optional
 
 from . import durable, layout
 from .errors import IntegrityError, SealError, VaultError
-from .index import Entry, read_index
+from .index_search import anything, find_entries
 from .names import printable
 from .progress import Progress
 from .settings import SEAL_REQUIRED, default_seal
@@ -123,7 +123,7 @@ def _check(staged: str, sums: Mapping[str, str], progress: Progress) -> None:
 
 def _dress(staged: str, sums: Mapping[str, str], mtimes: Mapping[str, str]) -> None:
     """Owner, mode and time of plain copies as the index has them, times of the rest as they are given."""
-    entries = (line for line in read_index(os.path.join(staged, layout.INDEX)) if isinstance(line, Entry))
+    entries = find_entries(os.path.join(staged, layout.INDEX), anything)
     copies = {copy: entry for entry in entries for copy in _copies_of(entry.path) if copy in sums}
     for path in [*sums, layout.SUMS]:
         target = os.path.join(staged, path)

@@ -12,12 +12,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Optional
 
 from . import layout
 from .errors import IntegrityError
-from .index import Entry, read_index
-from .index_search import LineFilter, at, find_entries
+from .index import Entry
+from .index_search import LineFilter, anything, at, find_entries
 from .merge import side_by_side
 from .names import printable
 from .tar_format import HARDLINK
@@ -39,17 +38,15 @@ class Layer:
         """Path of the index."""
         return os.path.join(self.directory, layout.INDEX)
 
-    def entries(self, passes: Optional[LineFilter] = None) -> Iterator[Entry]:
+    def entries(self, passes: LineFilter = anything) -> Iterator[Entry]:
         """Entries of the index, in its order.
 
         :param passes: those that it lets pass; others are not parsed
         :raises IntegrityError: when the index is damaged
         """
-        if passes is not None:
-            return find_entries(self.index, passes)
-        return (line for line in read_index(self.index) if isinstance(line, Entry))
+        return find_entries(self.index, passes)
 
-    def placed(self, passes: Optional[LineFilter] = None) -> Iterator[tuple[Entry, Layer]]:
+    def placed(self, passes: LineFilter = anything) -> Iterator[tuple[Entry, Layer]]:
         """The same, each with this layer."""
         for entry in self.entries(passes):
             yield entry, self
@@ -101,7 +98,7 @@ class Source:
         for layer in self.layers:
             layer.check_index()
 
-    def placed(self, passes: Optional[LineFilter] = None) -> Iterator[tuple[Entry, Layer]]:
+    def placed(self, passes: LineFilter = anything) -> Iterator[tuple[Entry, Layer]]:
         """All entries of the state, sorted, each from the newest layer that has it.
 
         :param passes: those whose path it lets pass; others are not parsed
