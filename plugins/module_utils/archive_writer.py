@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writing the archive: entries in, compressed frames out, on all cores.
 
-The calling thread reads files; a pool hashes, builds headers and compresses; a thread of its own writes finished frames
-in order and sums them up. All of these release the GIL for most of their time. How an entry meets its frames:
+The calling thread reads files; processes build the frames of many entries (frame_workers.py), a pool of threads all
+others, which takes C code only, without the GIL; a thread of its own writes finished frames in order and sums them up.
+How an entry meets its frames:
 
 - small entries share a frame of about half a MiB;
 - a file of up to 16 MiB stands in memory and gets frames of 4 MiB of its own;
@@ -16,59 +17,27 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import chain
-from typing import Callable, NamedTuple, Optional, Union
+from typing import Callable
 
 from .archive_reader import ArchiveReader, Group
 from .durable import VaultFile
-from .gzip_frames import aligned, compress
-from .index import Entry, Frame, IndexWriter, encode_entry, renumbered
+from .frame_building import Built, Item, Packed, build_own, build_part, build_shared, cut, own_frames
+from .frame_workers import FrameWorkers, frame_workers
+from .index import Frame, IndexWriter, encode_entry, renumbered
 from .parallel import cores
 from .source_files import StreamedFile
-from .tar_format import END_OF_ARCHIVE, FILE, Member, encode_member, padding
+from .tar_format import END_OF_ARCHIVE, encode_member, padding
 
 #: Half of the usual MiB: one changed file in a hundred then spoils a quarter of all frames, not four in ten.
 SHARED_FRAME_BYTES = 512 * 1024
-OWN_FRAME_BYTES = 4 * 1024 * 1024
 IN_MEMORY_BYTES = 16 * 1024 * 1024
 #: What stands for the header of an entry, and its padding, when frames are filled.
 ENTRY_OVERHEAD_BYTES = 1536
 _PENDING_BYTES = 64 * 1024 * 1024
-
-
-#: An open archive, and the offset of a frame in it.
-Origin = tuple[int, int]
-#: A frame: its compressed bytes, its size uncompressed, the SHA-256 of the compressed bytes.
-Packed = tuple[bytes, int, str]
-
-
-class Item(NamedTuple):
-    """An entry on its way into the archive.
-
-    :param member: its tar header; C(size_bytes) is the length of C(data)
-    :param entry: its index line, without position and digest
-    :param data: its content
-    """
-
-    member: Member
-    entry: Entry
-    data: bytes = b""
-
-
-@dataclass(frozen=True)
-class _Built:
-    """Frames ready to be written, and the index lines of the entries in them.
-
-    :param origin: where they stand already, whole and checked
-    """
-
-    frames: list[Packed]
-    lines: str
-    entries: int
-    origin: Optional[Origin] = None
 
 
 @dataclass(frozen=True)
@@ -83,36 +52,6 @@ class ArchiveTotals:
     sha256: str
 
 
-def _pack(data: bytes, *, align: bool) -> Packed:
-    frame = aligned(compress(data)) if align else compress(data)
-    return frame, len(data), hashlib.sha256(frame).hexdigest()
-
-
-def _build_shared(number: int, items: list[Item], *, align: bool) -> _Built:
-    parts: list[bytes] = []
-    lines: list[str] = []
-    at = 0
-    for item in items:
-        header = encode_member(item.member)
-        digest = hashlib.sha256(item.data).hexdigest() if item.member.kind == FILE else None
-        lines.append(encode_entry(item.entry._replace(frame=number, at=at, sha256=digest)))
-        fill = padding(len(item.data))
-        parts += (header, item.data, fill)
-        at += len(header) + len(item.data) + len(fill)
-    return _Built([_pack(b"".join(parts), align=align)], "".join(lines), len(lines))
-
-
-def _build_own(number: int, item: Item, *, align: bool) -> _Built:
-    data = encode_member(item.member) + item.data + padding(len(item.data))
-    frames = [_pack(data[at : at + OWN_FRAME_BYTES], align=align) for at in range(0, len(data), OWN_FRAME_BYTES)]
-    digest = hashlib.sha256(item.data).hexdigest()
-    return _Built(frames, encode_entry(item.entry._replace(frame=number, frames=len(frames), sha256=digest)), 1)
-
-
-def _build_part(data: bytes, *, align: bool) -> _Built:
-    return _Built([_pack(data, align=align)], "", 0)
-
-
 def _read_packed(reader: ArchiveReader, frames: Sequence[Frame]) -> list[Packed]:
     return [(reader.packed_frame(frame), frame.size_bytes, frame.sha256) for frame in frames]
 
@@ -120,23 +59,6 @@ def _read_packed(reader: ArchiveReader, frames: Sequence[Frame]) -> list[Packed]
 def _lines_of(group: Group, number: int) -> str:
     """Index lines of a group that is taken over, the first of its frames now being C(number)."""
     return renumbered("\n".join(group.lines) + "\n", group.frames[0].number, number)
-
-
-def _cut(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in pieces of OWN_FRAME_BYTES, the last one shorter; each byte is copied once."""
-    kept: list[Union[bytes, memoryview]] = []
-    size = 0
-    for chunk in chunks:
-        kept.append(chunk)
-        size += len(chunk)
-        while size >= OWN_FRAME_BYTES:
-            size -= OWN_FRAME_BYTES
-            last = memoryview(kept.pop())
-            boundary = len(last) - size
-            yield b"".join((*kept, last[:boundary]))
-            kept = [last[boundary:]]
-    if size:
-        yield b"".join(kept)
 
 
 class ArchiveWriter:
@@ -160,6 +82,8 @@ class ArchiveWriter:
         self._batch: list[Item] = []
         self._batch_bytes = 0
         self._growing = False
+        # before there are threads; a frame that is let grow comes to three times the usual at most
+        self._workers = frame_workers(3 * SHARED_FRAME_BYTES, align=align)
         self._pool = ThreadPoolExecutor(max_workers=cores(), thread_name_prefix="frame")
         # beside the reading: with both in one thread, that thread is what everybody waits for (6.5 s became 5.5)
         self._writing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write")
@@ -173,16 +97,14 @@ class ArchiveWriter:
         self._writing.shutdown(wait=False, cancel_futures=True)
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._writing.shutdown(wait=True)
+        if self._workers is not None:
+            self._workers.close()
 
     def add(self, item: Item) -> None:
         """Add an entry whose content is in memory."""
         if len(item.data) > SHARED_FRAME_BYTES:
             self._flush_batch()
-            size = len(item.data)
-            frames = (
-                len(encode_member(item.member)) + size + len(padding(size)) + OWN_FRAME_BYTES - 1
-            ) // OWN_FRAME_BYTES
-            self._submit(frames, size, lambda number: _build_own(number, item, align=self._align))
+            self._submit(own_frames(item), len(item.data), lambda number: build_own(number, item, align=self._align))
             return
         self._batch.append(item)
         self._batch_bytes += len(item.data) + ENTRY_OVERHEAD_BYTES
@@ -217,7 +139,7 @@ class ArchiveWriter:
         self._submit(
             len(packed),
             size_bytes,
-            lambda number: _Built(packed, _lines_of(group, number), len(group.entries), origin),
+            lambda number: Built(packed, _lines_of(group, number), len(group.entries), origin),
         )
 
     def add_copied(self, group: Group, reader: ArchiveReader) -> None:
@@ -269,7 +191,7 @@ class ArchiveWriter:
     def finish(self) -> ArchiveTotals:
         """Write what is left and the end of the archive; closing the files is the caller's."""
         self._flush_batch()
-        self._submit(1, 0, lambda number: _build_part(END_OF_ARCHIVE, align=False))
+        self._submit(1, 0, lambda number: build_part(END_OF_ARCHIVE, align=False))
         self._drain()
         self._index.finish()
         return ArchiveTotals(self._offset, self._digest.hexdigest())
@@ -285,21 +207,20 @@ class ArchiveWriter:
 
     def _stream_frames(self, header: bytes, size_bytes: int, chunks: Iterable[bytes]) -> list[Frame]:
         frames: list[Frame] = []
-        for part in _cut(chain((header,), chunks, (padding(size_bytes),))):
+        for part in cut(chain((header,), chunks, (padding(size_bytes),))):
             self._submit_part(part, frames)
         self._collect(frames)
         return frames
 
     def _submit_part(self, data: bytes, frames: list[Frame]) -> None:
         self._make_room(len(data), frames)
-        self._enqueue(1, len(data), lambda number: _build_part(data, align=self._align), self._write)
+        self._enqueue(1, len(data), self._in_pool(lambda _number: build_part(data, align=self._align)), self._write)
 
     def _submit_frame(self, frame: Frame, reader: ArchiveReader, frames: list[Frame]) -> None:
         self._make_room(frame.length_bytes, frames)
         origin = reader.fileno(), frame.offset
-        self._enqueue(
-            1, frame.length_bytes, lambda number: _Built(_read_packed(reader, [frame]), "", 0, origin), self._write
-        )
+        built = self._in_pool(lambda _number: Built(_read_packed(reader, [frame]), "", 0, origin))
+        self._enqueue(1, frame.length_bytes, built, self._write)
 
     def _make_room(self, size_bytes: int, frames: list[Frame]) -> None:
         while self._is_full(size_bytes):
@@ -311,10 +232,12 @@ class ArchiveWriter:
 
     def _flush_batch(self) -> None:
         if self._batch:
-            items = self._batch
-            self._batch = []
-            self._submit(1, self._batch_bytes, lambda number: _build_shared(number, items, align=self._align))
-            self._batch_bytes = 0
+            items, size_bytes = self._batch, self._batch_bytes
+            self._batch, self._batch_bytes = [], 0
+            if self._workers is None:
+                self._submit(1, size_bytes, lambda number: build_shared(number, items, align=self._align))
+            else:
+                self._submit_to_worker(self._workers, size_bytes, items)
 
     def _flush_half(self) -> None:
         taken = size_bytes = 0
@@ -326,24 +249,27 @@ class ArchiveWriter:
         self._flush_batch()
         self._batch, self._batch_bytes = rest, rest_bytes
 
-    def _submit(self, frames: int, size_bytes: int, build: Callable[[int], _Built]) -> None:
+    def _submit_to_worker(self, workers: FrameWorkers, size_bytes: int, items: list[Item]) -> None:
+        while workers.are_full or self._is_full(size_bytes):
+            self._await_next()
+        self._enqueue(1, size_bytes, workers.submit(self._next_number, items), self._write_and_note)
+
+    def _submit(self, frames: int, size_bytes: int, build: Callable[[int], Built]) -> None:
         while self._is_full(size_bytes):
             self._await_next()
-        self._enqueue(frames, size_bytes, build, self._write_and_note)
+        self._enqueue(frames, size_bytes, self._in_pool(build), self._write_and_note)
 
     def _is_full(self, size_bytes: int) -> bool:
         too_many = len(self._pending) >= 4 * cores()
         return bool(self._pending) and (too_many or self._pending_bytes + size_bytes > _PENDING_BYTES)
 
+    def _in_pool(self, build: Callable[[int], Built]) -> Callable[[], Built]:
+        return self._pool.submit(build, self._next_number).result
+
     def _enqueue(
-        self,
-        frames: int,
-        size_bytes: int,
-        build: Callable[[int], _Built],
-        write: Callable[[Future[_Built]], list[Frame]],
+        self, frames: int, size_bytes: int, take: Callable[[], Built], write: Callable[[Built], list[Frame]]
     ) -> None:
-        built = self._pool.submit(build, self._next_number)
-        self._pending.append((self._writing.submit(write, built), size_bytes))
+        self._pending.append((self._writing.submit(lambda: write(take())), size_bytes))
         self._pending_bytes += size_bytes
         self._next_number += frames
 
@@ -356,17 +282,17 @@ class ArchiveWriter:
         self._pending_bytes -= size_bytes
         return future.result()
 
-    def _write_and_note(self, built: Future[_Built]) -> list[Frame]:
+    def _write_and_note(self, built: Built) -> list[Frame]:
         frames = self._write(built)
         for frame in frames:
             self._index.add_frame(frame)
-        self._index.add_entry_text(built.result().lines, built.result().entries)
+        self._index.add_entry_text(built.lines, built.entries)
         return frames
 
-    def _write(self, built: Future[_Built]) -> list[Frame]:
+    def _write(self, built: Built) -> list[Frame]:
         frames = []
-        origin = built.result().origin
-        for data, content_bytes, sha256 in built.result().frames:
+        origin = built.origin
+        for data, content_bytes, sha256 in built.frames:
             if origin is None or not self._stream.clone_range(*origin, len(data)):
                 self._stream.write(data)
             if origin is not None:

@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .archive_writer import Item
+from .frame_building import Item
 from .index import Entry
 from .scan import Found
 from .source_files import StreamedFile, is_settled

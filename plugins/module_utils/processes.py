@@ -15,7 +15,6 @@ import signal
 import sys
 from collections.abc import Generator, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Pipe, wait
 from typing import Any, Callable, Generic, Optional, TypeVar
 
@@ -29,10 +28,42 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _WORKER_FAILED = 70  # EX_SOFTWARE of sysexits.h
 
 
-@dataclass(frozen=True)
-class _Worker:
-    pid: int
-    connection: Any
+class Worker:
+    """A forked process that calls a function on what it is sent, one after the other.
+
+    Not to be made while other threads run. Items, results and exceptions travel pickled. It ends with its caller.
+
+    :param others: workers that are there already
+    :raises OSError: when there can be no more processes
+    """
+
+    def __init__(self, function: Callable[[Any], Any], others: Iterable[Worker] = ()) -> None:
+        self.pid: int
+        self.connection: Any
+        self.pid, self.connection = _start(function, [worker.connection for worker in others])
+
+    def send(self, item: Any) -> None:
+        """Give it something to do.
+
+        :raises WorkerError: when it was killed
+        """
+        try:
+            self.connection.send(item)
+        except OSError as error:
+            raise self._died() from error
+
+    def receive(self) -> Any:
+        """Wait for the next result. An exception of the function is raised here.
+
+        :raises WorkerError: when it was killed
+        """
+        try:
+            succeeded, value = self.connection.recv()
+        except (EOFError, OSError) as error:
+            raise self._died() from error
+        if not succeeded:
+            raise value
+        return value
 
     def stop(self) -> None:
         """Kill it, if it is still there, and collect it."""
@@ -42,6 +73,12 @@ class _Worker:
         with suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
 
+    def _died(self) -> WorkerError:
+        ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)  # it is collected where all are
+        is_killed = ended is not None and ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
+        how = f"was killed by signal {ended.si_status}" if ended is not None and is_killed else "ended"
+        return WorkerError(f"A worker process {how} before it was done (is there memory enough?).")
+
 
 class Beside(Generic[R]):
     """One call in a forked process, whose result is welcome and not waited for.
@@ -50,8 +87,8 @@ class Beside(Generic[R]):
     """
 
     def __init__(self, function: Callable[[], R]) -> None:
-        self._worker = _start(lambda _nothing: function(), [])
-        self._worker.connection.send(None)
+        self._worker = Worker(lambda _nothing: function())
+        self._worker.send(None)
 
     def poll(self) -> Optional[R]:
         """The result, once, when it is there; None before, after, and where there is none."""
@@ -59,11 +96,11 @@ class Beside(Generic[R]):
         try:
             if connection.closed or not connection.poll():
                 return None
-            succeeded, value = connection.recv()
-        except (EOFError, OSError):
-            succeeded, value = False, None
+            result: Optional[R] = self._worker.receive()
+        except (CoraError, OSError):
+            result = None
         self.close()
-        return value if succeeded else None
+        return result
 
     def close(self) -> None:
         """Wait for it no longer."""
@@ -81,33 +118,31 @@ def forked_map(function: Callable[[T], R], items: Iterable[T], *, workers: int =
     :raises WorkerError: when a worker is killed
     """
     source = iter(items)
-    started: list[_Worker] = []
+    started: list[Worker] = []
     try:
-        idle = []
         for _number in range(workers or cores()):
-            started.append(_start(function, [worker.connection for worker in started]))
-            idle.append(started[-1].connection)
-        yield from _spread(source, idle, {worker.connection: worker.pid for worker in started})
+            started.append(Worker(function, started))
+        yield from _spread(source, started)
     finally:
         for worker in started:
             worker.stop()
 
 
-def _spread(source: Any, idle: list[Any], pids: dict[Any, int]) -> Generator[Any, None, None]:
-    busy: list[Any] = []
+def _spread(source: Any, workers: Iterable[Worker]) -> Generator[Any, None, None]:
+    idle = list(workers)
+    busy: dict[Any, Worker] = {}
     ready = list(_next(source))
     while ready or busy:
         while ready and idle:
-            connection = idle.pop()
-            _send(connection, ready.pop(), pids[connection])
-            busy.append(connection)
+            worker = idle.pop()
+            worker.send(ready.pop())
+            busy[worker.connection] = worker
             ready = list(_next(source))  # while they work
-        for connection in wait(busy):
-            succeeded, value = _receive(connection, pids[connection])
-            if not succeeded:
-                raise value
-            busy.remove(connection)
-            idle.append(connection)
+        for connection in wait(list(busy)):
+            worker = busy[connection]
+            value = worker.receive()
+            del busy[connection]
+            idle.append(worker)
             yield value
 
 
@@ -118,36 +153,14 @@ def _next(source: Any) -> Generator[Any, None, None]:
         return
 
 
-def _send(connection: Any, item: Any, pid: int) -> None:
-    try:
-        connection.send(item)
-    except OSError as error:
-        raise _died(pid) from error
-
-
-def _receive(connection: Any, pid: int) -> tuple[bool, Any]:
-    try:
-        succeeded, value = connection.recv()
-    except (EOFError, OSError) as error:
-        raise _died(pid) from error
-    return bool(succeeded), value
-
-
-def _died(pid: int) -> WorkerError:
-    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # it is collected where all are
-    is_killed = ended is not None and ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
-    how = f"was killed by signal {ended.si_status}" if ended is not None and is_killed else "ended"
-    return WorkerError(f"A worker process {how} before it was done (is there memory enough?).")
-
-
-def _start(function: Callable[[T], R], others: list[Any]) -> _Worker:
+def _start(function: Callable[[Any], Any], others: list[Any]) -> tuple[int, Any]:
     mine, its = Pipe()
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     parent = os.getpid()
     pid = os.fork()
     if pid:
         its.close()
-        return _Worker(pid, mine)
+        return pid, mine
     # From here on nothing may return: what the caller would do next is not the worker's to do.
     try:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -163,7 +176,7 @@ def _start(function: Callable[[T], R], others: list[Any]) -> _Worker:
         os._exit(_WORKER_FAILED)
 
 
-def _work(function: Callable[[T], R], connection: Any) -> None:
+def _work(function: Callable[[Any], Any], connection: Any) -> None:
     while True:
         try:
             item = connection.recv()

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
 from . import durable, layout
-from .archive_writer import IN_MEMORY_BYTES, ArchiveTotals, ArchiveWriter, Item
+from .archive_writer import IN_MEMORY_BYTES, ArchiveTotals, ArchiveWriter
 from .beside_database import is_side_file
 from .clean_pages import CleanPages
 from .errors import ProjectError
+from .frame_building import Item
 from .index import Entry, IndexWriter
 from .items import Original, Owners, item_of, streamed_item
 from .names import printable

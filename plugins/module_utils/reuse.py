@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from .archive_reader import Group
-from .archive_writer import IN_MEMORY_BYTES, OWN_FRAME_BYTES, SHARED_FRAME_BYTES, ArchiveWriter, Packed
+from .archive_writer import IN_MEMORY_BYTES, SHARED_FRAME_BYTES, ArchiveWriter
 from .earlier_backup import EarlierBackup
 from .errors import IntegrityError
+from .frame_building import OWN_FRAME_BYTES, Packed
 from .index import Entry
 from .names import path_key, printable
 from .project_archiver import ProjectArchiver, Taken
