@@ -29,8 +29,8 @@ _LIMITS = """\
 - **Ansible** costs about 2 s of CPU a run: its imports, ansible-runner, the inventory, three tasks; a third of it is
   packing the module with what it imports (105 files) and compiling that on the host. `cora save` looks by itself first,
   and starts it only where something changed. The other verbs that change something pay it.
-- **First backup**: one thread walks and reads, 50 microseconds a file; processes make the frames. Together they keep two
-  cores busy, so what is left is the sum: a third is compression, a third Python's work, a tenth SHA-256.
+- **First backup**: one thread walks and reads, 50 microseconds a file; processes make the frames. Together they keep
+  two cores busy, so what is left is the sum: a third is compression, a third Python's work, a tenth SHA-256.
 - **Backup, nothing changed**: of the CPU on 70,000 files a quarter is the walk (`stat` of every file, in Python), a
   quarter the earlier index and the comparison, a fifth SHA-256 (of each frame before it is copied, and of the whole
   archive), and the rest reads and writes the archive. On ext4 the disk has to take the whole archive; restic writes
@@ -44,9 +44,9 @@ _LIMITS = """\
 
 Tried: hashing and writing in a thread of its own (kept), a shorter switch interval of Python's threads (no
 clear gain), reading the index by ISA-L in place of zlib (kept), a short way for index lines of plain files (kept),
-a restore in processes instead of threads (kept: half the time), frames built by processes instead of threads (kept: two
-thirds of the time of a first backup; the tables above are older than that), frames of 512 KiB instead of 1 MiB (kept: a third less
-CPU with one file in a hundred changed) and of 256 KiB (no further gain).
+a restore in processes instead of threads (kept: half the time), frames built by processes instead of threads (kept:
+two thirds of the time of a first backup; the tables above are older than that), frames of 512 KiB instead of 1 MiB
+(kept: a third less CPU with one file in a hundred changed) and of 256 KiB (no further gain).
 """
 
 
