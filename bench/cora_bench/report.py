@@ -30,7 +30,8 @@ _LIMITS = """\
   packing the module with what it imports (105 files) and compiling that on the host. `cora save` looks by itself first,
   and starts it only where something changed. The other verbs that change something pay it.
 - **First backup**: one thread walks and reads, 50 microseconds a file; processes make the frames. Together they keep
-  two cores busy, so what is left is the sum: a third is compression, a third Python's work, a tenth SHA-256.
+  two cores busy, so what is left is the sum: by the speed of each alone, three tenths are compression and a seventh is
+  SHA-256 (of each file, each frame, and the archive); the rest is Python's and the kernel's work for each file.
 - **Backup, nothing changed**: of the CPU on 70,000 files a quarter is the walk (`stat` of every file, in Python), a
   quarter the earlier index and the comparison, a fifth SHA-256 (of each frame before it is copied, and of the whole
   archive), and the rest reads and writes the archive. On ext4 the disk has to take the whole archive; restic writes

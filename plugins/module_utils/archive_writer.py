@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writing the archive: entries in, compressed frames out, on all cores.
 
-The calling thread reads files; processes build the frames of many entries (frame_workers.py), a pool of threads all
-others, which takes C code only, without the GIL; a thread of its own writes finished frames in order and sums them up.
-How an entry meets its frames:
+The calling thread reads files; processes build the frames of many entries (frame_workers.py), and a pool of threads the
+frames of large files, which is little of Python's work, and all of them where there are no such processes; a thread of
+its own writes finished frames in order and sums them up. How an entry meets its frames:
 
 - small entries share a frame of about half a MiB;
 - a file of up to 16 MiB stands in memory and gets frames of 4 MiB of its own;
