@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -213,11 +214,17 @@ def test_a_project_that_lost_its_git_is_the_one_in_which_one_stands(
     assert playbooks.variables["backup"]["cora_project"] == str(project)
 
 
+@pytest.mark.parametrize("is_checkout", [True, False], ids=["a checkout of this collection", "in no project"])
 def test_latest_of_a_vault_with_one_project_is_meant_from_anywhere(
-    cora: Cora, project: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
+    cora: Cora, project: Path, vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_checkout: bool
 ) -> None:
     made = backup(project, vault)
-    monkeypatch.chdir(ROOT)
+    elsewhere = tmp_path / "elsewhere"  # the checkout that runs this test may stand in somebody's project
+    elsewhere.mkdir()
+    if is_checkout:
+        (elsewhere / ".git").mkdir()
+        shutil.copy(ROOT / "galaxy.yml", elsewhere)
+    monkeypatch.chdir(elsewhere)
     assert json.loads(cora("verify", "--vault", vault, "--json")[1])["id"] == made.id
 
 
