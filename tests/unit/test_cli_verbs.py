@@ -64,8 +64,11 @@ def playbooks(monkeypatch: pytest.MonkeyPatch) -> Playbooks:
 
 
 @pytest.fixture
-def cora(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
-    """Runs the command: exit code, stdout, stderr."""
+def cora(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command, in no project unless the test says where: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # main() sets its own
 
     def run(*words: str | Path) -> tuple[int, str, str]:
