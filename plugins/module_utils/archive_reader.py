@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Callable, NamedTuple, Optional, Union
 
@@ -29,6 +29,11 @@ _ZEROS = bytes(1024 * 1024)
 STREAM_FROM_FRAMES = 8
 #: Frames measure up to 4 MiB, more only where thousands of small files have large extended attributes.
 LARGEST_FRAME_BYTES = 256 * 1024 * 1024
+
+
+class DamagedFramesError(IntegrityError):
+    """Frames of the archive that is read are not what its index says."""
+
 
 Buffer = Union[bytes, memoryview]
 Pieces = Iterable[tuple[int, Buffer]]
@@ -140,6 +145,13 @@ class ArchiveReader:
         group.entries = parse_entries(self._index_path, group.lines)
         return group
 
+    def entry_of(self, line: str) -> Entry:
+        """The entry of one line of its index.
+
+        :raises IntegrityError: when it is damaged
+        """
+        return parse_entries(self._index_path, [line])[0]
+
     def unread_groups(self) -> Iterator[Group]:
         """All groups, in the order of the archive, with lines and without entries: see :meth:`read_entries`.
 
@@ -172,17 +184,45 @@ class ArchiveReader:
 
         :raises IntegrityError: when it is not what the index says, or cannot be read
         """
-        if not 0 < frame.length_bytes <= self.size_bytes or frame.size_bytes > LARGEST_FRAME_BYTES:
-            raise IntegrityError(f"{layout.INDEX} names a frame of the archive that cannot be.")
+        return self.packed_frames([frame])
+
+    def packed_frames(self, frames: Sequence[Frame]) -> bytes:
+        """Frames that follow one another, as they stand in the archive.
+
+        :raises DamagedFramesError: when one of them is not what the index says, or cannot be read
+        """
+        if any(
+            not 0 < frame.length_bytes <= self.size_bytes or frame.size_bytes > LARGEST_FRAME_BYTES for frame in frames
+        ):
+            raise DamagedFramesError(f"{layout.INDEX} names a frame of the archive that cannot be.")
         try:
-            data = os.pread(self._fd, frame.length_bytes, frame.offset)
+            data = os.pread(self._fd, sum(frame.length_bytes for frame in frames), frames[0].offset)
         except OSError as error:
-            raise IntegrityError(f"{printable(self.path)} cannot be read: {error.strerror}.") from error
-        if hashlib.sha256(data).hexdigest() != frame.sha256:
-            raise IntegrityError(
-                f"Bytes {frame.offset} to {frame.offset + frame.length_bytes} of the archive are damaged."
-            )
+            raise DamagedFramesError(f"{printable(self.path)} cannot be read: {error.strerror}.") from error
+        view = memoryview(data)
+        at = 0
+        for frame in frames:
+            if hashlib.sha256(view[at : at + frame.length_bytes]).hexdigest() != frame.sha256:
+                raise DamagedFramesError(
+                    f"Bytes {frame.offset} to {frame.offset + frame.length_bytes} of the archive are damaged."
+                )
+            at += frame.length_bytes
         return data
+
+    def damaged_frames(self) -> dict[int, str]:
+        """Number of each frame that is damaged, and what is wrong with it. Reads the whole archive, and no content.
+
+        :raises IntegrityError: when the index is damaged
+        """
+        frames = (frame for group in unread_groups(self._index_path) for frame in group.frames)
+        return {frame.number: wrong for frame, wrong in ordered_map(self._what_is_wrong, frames) if wrong}
+
+    def _what_is_wrong(self, frame: Frame) -> tuple[Frame, str]:
+        try:
+            self.packed_frames([frame])
+        except DamagedFramesError as error:
+            return frame, str(error)
+        return frame, ""
 
     def open_group(self, group: Group, wanted: Callable[[Entry], bool] = lambda entry: True) -> Iterator[Opened]:
         """The wanted entries of a group; each is to be read before the next one is asked for.

@@ -5,7 +5,7 @@
 
 The calling thread reads files; processes build the frames of many entries (frame_workers.py), and a pool of threads the
 frames of large files, which is little of Python's work, and all of them where there are no such processes; a thread of
-its own writes finished frames in order and sums them up. How an entry meets its frames:
+its own puts finished frames into the file, in order (archive_file.py). How an entry meets its frames:
 
 - small entries share a frame of about half a MiB;
 - a file of up to 16 MiB stands in memory and gets frames of 4 MiB of its own;
@@ -15,17 +15,16 @@ its own writes finished frames in order and sums them up. How an entry meets its
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
-from typing import Callable
+from typing import Callable, Optional
 
-from .archive_reader import ArchiveReader, Group
-from .durable import VaultFile
-from .frame_building import Built, Item, Packed, build_own, build_part, build_shared, cut, own_frames
+from .archive_file import ArchiveFile
+from .archive_reader import Group
+from .frame_building import Built, Item, build_own, build_part, build_shared, cut, own_frames
 from .frame_workers import FrameWorkers, frame_workers
 from .index import Frame, IndexWriter, encode_entry, renumbered
 from .parallel import cores
@@ -38,6 +37,8 @@ IN_MEMORY_BYTES = 16 * 1024 * 1024
 #: What stands for the header of an entry, and its padding, when frames are filled.
 ENTRY_OVERHEAD_BYTES = 1536
 _PENDING_BYTES = 64 * 1024 * 1024
+#: Frames are taken over in runs of this size: threads that wake each other for every frame took twice the time.
+_RUN_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -52,33 +53,41 @@ class ArchiveTotals:
     sha256: str
 
 
-def _read_packed(reader: ArchiveReader, frames: Sequence[Frame]) -> list[Packed]:
-    return [(reader.packed_frame(frame), frame.size_bytes, frame.sha256) for frame in frames]
+@dataclass
+class _Run:
+    """Frames that follow one another in an earlier archive, and are taken over together.
 
+    :param lines: index lines of the entries in them, by the frame that they come after, counted in this run
+    """
 
-def _lines_of(group: Group, number: int) -> str:
-    """Index lines of a group that is taken over, the first of its frames now being C(number)."""
-    return renumbered("\n".join(group.lines) + "\n", group.frames[0].number, number)
+    frames: list[Frame] = field(default_factory=list)
+    lines: dict[int, tuple[str, int]] = field(default_factory=dict)
+    size_bytes: int = 0
+
+    def goes_on_with(self, frame: Frame) -> bool:
+        follows = not self.frames or frame.offset == self.frames[0].offset + self.size_bytes
+        return follows and self.size_bytes < _RUN_BYTES
+
+    def add(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        self.size_bytes += frame.length_bytes
 
 
 class ArchiveWriter:
     """Writes an archive and its index.
 
-    :param stream: the archive, new and empty
+    :param file: the archive, new and empty
     :param index: where frames and entries are noted
     :param align: fill up frames to whole blocks, which the file system can share with the next archive
     """
 
-    def __init__(self, stream: VaultFile, index: IndexWriter, *, align: bool = False) -> None:
-        self._stream = stream
+    def __init__(self, file: ArchiveFile, index: IndexWriter, *, align: bool = False) -> None:
+        self._file = file
         self._align = align
         self._index = index
-        self._digest = hashlib.sha256()
-        self._offset = 0
         self._next_number = 0  # of the next frame to be handed to the pool
-        self._written = (
-            0  # frames that are in the file; this, offset and digest are the writing thread's while it works
-        )
+        self._written = 0  # frames that are in the file; this, file and index are the writing thread's while it works
+        self._run: Optional[_Run] = None
         self._batch: list[Item] = []
         self._batch_bytes = 0
         self._growing = False
@@ -102,6 +111,7 @@ class ArchiveWriter:
 
     def add(self, item: Item) -> None:
         """Add an entry whose content is in memory."""
+        self._flush_run()
         if len(item.data) > SHARED_FRAME_BYTES:
             self._flush_batch()
             self._submit(own_frames(item), len(item.data), lambda number: build_own(number, item, align=self._align))
@@ -127,42 +137,23 @@ class ArchiveWriter:
         if not growing and self._batch_bytes >= SHARED_FRAME_BYTES:
             self._flush_batch()
 
-    def fetch(self, reader: ArchiveReader, group: Group) -> Future[list[Packed]]:
-        """Read the frames of an earlier archive and compare their digests, beside the caller."""
-        return self._pool.submit(_read_packed, reader, group.frames)
+    def add_copied(self, group: Group) -> None:
+        """Take over frames of the earlier archive as they are, and the index lines of what is in them.
 
-    def add_fetched(self, group: Group, reader: ArchiveReader, packed: list[Packed]) -> None:
-        """Take over frames as they are, and the index lines of what is in them."""
-        self._flush_batch()
-        size_bytes = sum(len(data) for data, _size, _digest in packed)
-        origin = reader.fileno(), group.frames[0].offset
-        self._submit(
-            len(packed),
-            size_bytes,
-            lambda number: Built(packed, _lines_of(group, number), len(group.entries), origin),
-        )
-
-    def add_copied(self, group: Group, reader: ArchiveReader) -> None:
-        """Take over the frames of a large file one after the other.
-
-        :raises IntegrityError: when one of them is damaged; the archive is then as it was before
+        Their digests are compared beside the caller: this, or a later call, raises C(DamagedFramesError) where one is
+        damaged, and nothing of this archive is of use then.
         """
         self._flush_batch()
-        self._drain()
-        mark = (self._offset, self._digest.copy(), self._next_number)
-        frames: list[Frame] = []
-        copied = False
-        try:
-            for frame in group.frames:
-                self._submit_frame(frame, reader, frames)
-            self._collect(frames)
-            copied = True
-        finally:
-            if not copied:
-                self._take_back(*mark)
-        for frame in frames:
-            self._index.add_frame(frame)
-        self._index.add_entry_text(_lines_of(group, mark[2]), len(group.entries))
+        first_number = self._next_number + (len(self._run.frames) if self._run is not None else 0)
+        run = self._run
+        for frame in group.frames:
+            if run is None or not run.goes_on_with(frame):
+                self._flush_run()
+                run = self._run = _Run()
+            run.add(frame)
+        if run is not None:
+            text = renumbered("\n".join(group.lines) + "\n", group.frames[0].number, first_number)
+            run.lines[len(run.frames)] = text, len(group.lines)
 
     def add_stream(self, item: Item, source: StreamedFile, *, keep_unstable: bool) -> bool:
         """Add a large file piece by piece.
@@ -170,40 +161,43 @@ class ArchiveWriter:
         :param keep_unstable: keep what was read even where the file changed meanwhile
         :returns: False where it changed and is not kept; the archive is then as it was before
         """
+        self._flush_run()
         self._flush_batch()
         self._drain()
-        mark = (self._offset, self._digest.copy(), self._next_number)
+        self._file.mark()
+        first_number = self._next_number
         accepted = False
         try:
             frames = self._stream_frames(encode_member(item.member), item.member.size_bytes, source.chunks())
             accepted = keep_unstable or source.is_stable()
         finally:
             if not accepted:
-                self._take_back(*mark)
+                self._take_back(first_number)
         if not accepted:
             return False
         for frame in frames:
             self._index.add_frame(frame)
-        entry = item.entry._replace(frame=mark[2], frames=len(frames), sha256=source.sha256())
+        entry = item.entry._replace(frame=first_number, frames=len(frames), sha256=source.sha256())
         self._index.add_entry_text(encode_entry(entry), 1)
         return True
 
     def finish(self) -> ArchiveTotals:
         """Write what is left and the end of the archive; closing the files is the caller's."""
+        self._flush_run()
         self._flush_batch()
         self._submit(1, 0, lambda number: build_part(END_OF_ARCHIVE, align=False))
         self._drain()
         self._index.finish()
-        return ArchiveTotals(self._offset, self._digest.hexdigest())
+        return ArchiveTotals(self._file.length_bytes, self._file.sha256())
 
-    def _take_back(self, offset: int, digest: hashlib._Hash, number: int) -> None:
+    def _take_back(self, number: int) -> None:
         for future, _size in reversed(self._pending):
             future.cancel()
         wait([future for future, _size in self._pending])
         self._pending.clear()
         self._pending_bytes = 0
-        self._offset, self._digest, self._next_number, self._written = offset, digest, number, number
-        self._stream.cut(offset)
+        self._next_number = self._written = number
+        self._file.take_back()
 
     def _stream_frames(self, header: bytes, size_bytes: int, chunks: Iterable[bytes]) -> list[Frame]:
         frames: list[Frame] = []
@@ -214,13 +208,8 @@ class ArchiveWriter:
 
     def _submit_part(self, data: bytes, frames: list[Frame]) -> None:
         self._make_room(len(data), frames)
-        self._enqueue(1, len(data), self._in_pool(lambda _number: build_part(data, align=self._align)), self._write)
-
-    def _submit_frame(self, frame: Frame, reader: ArchiveReader, frames: list[Frame]) -> None:
-        self._make_room(frame.length_bytes, frames)
-        origin = reader.fileno(), frame.offset
-        built = self._in_pool(lambda _number: Built(_read_packed(reader, [frame]), "", 0, origin))
-        self._enqueue(1, frame.length_bytes, built, self._write)
+        take = self._in_pool(lambda _number: build_part(data, align=self._align))
+        self._enqueue(1, len(data), lambda: self._write(take()))
 
     def _make_room(self, size_bytes: int, frames: list[Frame]) -> None:
         while self._is_full(size_bytes):
@@ -229,6 +218,13 @@ class ArchiveWriter:
     def _collect(self, frames: list[Frame]) -> None:
         while self._pending:
             frames += self._await_next()
+
+    def _flush_run(self) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            while self._is_full(run.size_bytes):
+                self._await_next()
+            self._enqueue(len(run.frames), run.size_bytes, lambda: self._write_run(run))
 
     def _flush_batch(self) -> None:
         if self._batch:
@@ -252,12 +248,14 @@ class ArchiveWriter:
     def _submit_to_worker(self, workers: FrameWorkers, size_bytes: int, items: list[Item]) -> None:
         while workers.are_full or self._is_full(size_bytes):
             self._await_next()
-        self._enqueue(1, size_bytes, workers.submit(self._next_number, items), self._write_and_note)
+        take = workers.submit(self._next_number, items)
+        self._enqueue(1, size_bytes, lambda: self._write_and_note(take()))
 
     def _submit(self, frames: int, size_bytes: int, build: Callable[[int], Built]) -> None:
         while self._is_full(size_bytes):
             self._await_next()
-        self._enqueue(frames, size_bytes, self._in_pool(build), self._write_and_note)
+        take = self._in_pool(build)
+        self._enqueue(frames, size_bytes, lambda: self._write_and_note(take()))
 
     def _is_full(self, size_bytes: int) -> bool:
         too_many = len(self._pending) >= 4 * cores()
@@ -266,10 +264,8 @@ class ArchiveWriter:
     def _in_pool(self, build: Callable[[int], Built]) -> Callable[[], Built]:
         return self._pool.submit(build, self._next_number).result
 
-    def _enqueue(
-        self, frames: int, size_bytes: int, take: Callable[[], Built], write: Callable[[Built], list[Frame]]
-    ) -> None:
-        self._pending.append((self._writing.submit(lambda: write(take())), size_bytes))
+    def _enqueue(self, frames: int, size_bytes: int, write: Callable[[], list[Frame]]) -> None:
+        self._pending.append((self._writing.submit(write), size_bytes))
         self._pending_bytes += size_bytes
         self._next_number += frames
 
@@ -291,14 +287,19 @@ class ArchiveWriter:
 
     def _write(self, built: Built) -> list[Frame]:
         frames = []
-        origin = built.origin
         for data, content_bytes, sha256 in built.frames:
-            if origin is None or not self._stream.clone_range(*origin, len(data)):
-                self._stream.write(data)
-            if origin is not None:
-                origin = origin[0], origin[1] + len(data)
-            self._digest.update(data)
-            frames.append(Frame(self._written, self._offset, len(data), content_bytes, sha256))
-            self._offset += len(data)
+            frames.append(Frame(self._written, self._file.length_bytes, len(data), content_bytes, sha256))
+            self._file.append(data)
             self._written += 1
         return frames
+
+    def _write_run(self, run: _Run) -> list[Frame]:
+        offset = self._file.length_bytes
+        self._file.append_copy(run.frames)
+        for count, frame in enumerate(run.frames, 1):
+            self._index.add_frame(frame._replace(number=self._written, offset=offset))
+            offset += frame.length_bytes
+            self._written += 1
+            if count in run.lines:
+                self._index.add_entry_text(*run.lines[count])
+        return []

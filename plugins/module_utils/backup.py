@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Optional
 
 from . import durable, layout
+from .archive_reader import DamagedFramesError
 from .archive_writer import ArchiveTotals, ArchiveWriter
 from .describe import large_files_text, manifest, report
 from .earlier_backup import EarlierBackup, open_earlier
@@ -34,6 +35,9 @@ from .safe_tree import allow_many_open_files
 from .scan import ScanNotes, walk
 from .settings import SEAL_REQUIRED, BackupSettings
 from .vault import Vault, remove_unpublished
+
+#: More would be met only by a disk that is failing just now.
+_REUSED_ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
@@ -192,13 +196,13 @@ def _write_archive(
 ) -> tuple[Taken, ArchiveTotals]:
     earlier, damaged = (None, []) if settings.paranoid else open_earlier(vault, settings.project)
     _start_progress(settings, earlier, progress)
-    if earlier is None:
-        taken, totals = write_archive(settings, staged, layout.ARCHIVE, progress)
-    else:
+    written = None
+    if earlier is not None:
         with earlier.reader:
-            taken, totals = write_archive(
-                settings, staged, layout.ARCHIVE, progress, partial(_reuse, settings, earlier)
-            )
+            written = _write_reusing(settings, earlier, staged, progress)
+        if written is None:
+            damaged.append(earlier.backup_id)
+    taken, totals = written or write_archive(settings, staged, layout.ARCHIVE, progress)
     taken.warnings += [
         f"The backup {backup_id} is damaged, and nothing of it was taken over. Look at it: cora verify {backup_id}."
         for backup_id in damaged
@@ -206,8 +210,36 @@ def _write_archive(
     return taken, totals
 
 
-def _reuse(settings: BackupSettings, earlier: EarlierBackup, archiver: ProjectArchiver, writer: ArchiveWriter) -> Taken:
-    taken = FrameReuse(earlier, archiver, writer, ReuseRules(settings, earlier, archiver.taken.owners)).run()
+def _write_reusing(
+    settings: BackupSettings, earlier: EarlierBackup, staged: str, progress: Progress
+) -> Optional[tuple[Taken, ArchiveTotals]]:
+    """The archive, with what can be taken over; None where reading the earlier one finds other damage each time.
+
+    Where a damaged frame is met the archive is begun anew. To look at each frame before the next file is read would
+    cost every backup, and this happens once in years.
+    """
+    known: dict[int, str] = {}
+    for _attempt in range(_REUSED_ATTEMPTS):
+        take = partial(_reuse, settings, earlier, known)
+        try:
+            return write_archive(settings, staged, layout.ARCHIVE, progress, take, earlier.reader)
+        except DamagedFramesError:
+            known.update(earlier.reader.damaged_frames())
+            remove_unpublished(staged)
+            durable.make_directories(staged)
+            _start_progress(settings, earlier, progress)
+    return None
+
+
+def _reuse(
+    settings: BackupSettings,
+    earlier: EarlierBackup,
+    damaged: Mapping[int, str],
+    archiver: ProjectArchiver,
+    writer: ArchiveWriter,
+) -> Taken:
+    rules = ReuseRules(settings, earlier, archiver.taken.owners)
+    taken = FrameReuse(earlier, archiver, writer, rules, damaged).run()
     places = taken.reused.damaged
     if places:
         taken.warnings.append(

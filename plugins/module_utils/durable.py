@@ -14,6 +14,7 @@ import errno
 import fcntl
 import os
 import struct
+from contextlib import suppress
 from typing import BinaryIO, NoReturn
 
 from .errors import VaultError
@@ -23,6 +24,7 @@ COPY_CHUNK_BYTES = 1024 * 1024
 _FICLONE = 0x40049409
 _FICLONERANGE = 0x4020940D
 _BLOCK_BYTES = 4096
+_SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
 
 
 def fail(error: OSError, action: str, path: str) -> NoReturn:
@@ -176,24 +178,61 @@ class VaultFile:
             return False  # whatever is wrong (other file system, none that shares, no room) writing will show
         return True
 
-    def clone_range(self, source_fd: int, offset: int, length_bytes: int) -> bool:
-        """Append bytes of another file by sharing its blocks; False where that cannot be.
+    def clone_at(self, at: int, source_fd: int, offset: int, length_bytes: int) -> bool:
+        """Put bytes of another file at an offset by sharing their blocks; False where that cannot be.
 
-        Both ends have to be at whole blocks.
+        All of it has to be whole blocks.
         """
-        try:
-            at = self._stream.tell()
-            if (offset | length_bytes | at) % _BLOCK_BYTES:
-                return False
-            self._stream.flush()
-        except OSError as error:
-            fail(error, "write", self._path)
+        if (offset | length_bytes | at) % _BLOCK_BYTES:
+            return False
         try:
             fcntl.ioctl(self._stream.fileno(), _FICLONERANGE, struct.pack("qQQQ", source_fd, offset, length_bytes, at))
         except OSError:
             return False  # as of clone()
-        self._stream.seek(at + length_bytes)
         return True
+
+    def write_at(self, at: int, data: bytes) -> None:
+        """Put bytes at an offset, where :meth:`write` does not write."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                written = os.pwrite(self._stream.fileno(), rest, at)
+                at, rest = at + written, rest[written:]
+        except OSError as error:
+            fail(error, "write", self._path)
+
+    def read_at(self, at: int, length_bytes: int) -> bytes:
+        """Bytes that were written and flushed."""
+        try:
+            data = os.pread(self._stream.fileno(), length_bytes, at)
+        except OSError as error:
+            fail(error, "read again", self._path)
+        if not data:
+            raise VaultError(f"{printable(self._path)} is shorter than what was written: somebody else cut it.")
+        return data
+
+    def flush(self) -> None:
+        """Hand what was written to the kernel."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            fail(error, "write", self._path)
+
+    def start_writing_out(self, offset: int, length_bytes: int) -> None:
+        """Have the kernel begin to bring these bytes to disk, which it else does when fsync asks for all of them.
+
+        Promises nothing: whether they got there, and that they did not, is still for fsync to tell.
+        """
+        with suppress(AttributeError):  # another C library
+            start, length = ctypes.c_int64(offset), ctypes.c_int64(length_bytes)
+            ctypes.CDLL(None).sync_file_range(self._stream.fileno(), start, length, _SYNC_FILE_RANGE_WRITE)
+
+    def go_to(self, offset: int) -> None:
+        """Write from this offset on, once what is before it was put there."""
+        try:
+            self._stream.seek(offset)
+        except OSError as error:
+            fail(error, "write", self._path)
 
     def shares_blocks(self, probe_path: str) -> bool:
         """Whether the file system can share blocks between files; a file at C(probe_path) comes and goes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Union
 
 from .gzip_frames import aligned, compress
 from .index import Entry, encode_entry
@@ -18,8 +18,6 @@ OWN_FRAME_BYTES = 4 * 1024 * 1024
 
 #: A frame: its compressed bytes, its size uncompressed, the SHA-256 of the compressed bytes.
 Packed = tuple[bytes, int, str]
-#: An open archive, and the offset of a frame in it.
-Origin = tuple[int, int]
 
 
 class Item(NamedTuple):
@@ -37,15 +35,11 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Built:
-    """Frames ready to be written, and the index lines of the entries in them.
-
-    :param origin: where they stand already, whole and checked
-    """
+    """Frames ready to be written, and the index lines of the entries in them."""
 
     frames: list[Packed]
     lines: str
     entries: int
-    origin: Optional[Origin] = None
 
 
 def build_shared(number: int, items: Iterable[Item], *, align: bool) -> Built:

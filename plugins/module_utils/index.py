@@ -16,6 +16,7 @@ A path that is not UTF-8 stands with a lone surrogate (C(\\udc80) to C(\\udcff))
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from json.encoder import encode_basestring_ascii as _quoted
 from operator import itemgetter
@@ -49,16 +50,6 @@ class Frame(NamedTuple):
     length_bytes: int
     size_bytes: int
     sha256: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The line of this frame."""
-        return {
-            "frame": self.number,
-            "offset": self.offset,
-            "length": self.length_bytes,
-            "size": self.size_bytes,
-            "sha256": self.sha256,
-        }
 
 
 class Entry(NamedTuple):
@@ -133,6 +124,23 @@ def encode_entry(entry: Entry) -> str:
     return "".join(parts)
 
 
+def same_line(
+    line: str, path: str, kind: str, status: os.stat_result, *, identity: tuple[int, int, int], size_bytes: int
+) -> bool:
+    """Whether a line is the one that :func:`encode_entry` makes of such a file or directory, digest and position aside.
+
+    Never so for what needs more to be told: links, databases, cut logs, what had just been written. To compare takes a
+    fifth of the time that parsing a line does, and most lines of most indexes are of what did not change.
+
+    :param identity: what C(source) of the entry would be now
+    """
+    size, ctime_ns, inode = identity
+    return line.endswith(f',"source":[{size},{ctime_ns},{inode}]}}') and line.startswith(
+        f'{{"path":{_quoted(path)},"type":"{kind}","size":{size_bytes},"mode":"{status.st_mode & 0o7777:04o}",'
+        f'"uid":{status.st_uid},"gid":{status.st_gid},"mtime_ns":{status.st_mtime_ns},"frame":'
+    )
+
+
 def _encode_line(line: dict[str, Any]) -> str:
     return json.dumps(line, separators=(",", ":")) + "\n"
 
@@ -188,7 +196,11 @@ class IndexWriter:
     def add_frame(self, frame: Frame) -> None:
         """Write the line of a frame."""
         self._frames += 1
-        self._add(_encode_line(frame.to_json()))
+        # by hand, as encode_entry()
+        self._add(
+            f'{{"frame":{frame.number},"offset":{frame.offset},"length":{frame.length_bytes},"size":{frame.size_bytes},'
+            f'"sha256":"{frame.sha256}"}}\n'
+        )
 
     def add_entry_text(self, text: str, entries: int) -> None:
         """Write lines that :func:`encode_entry` made of entries, or that stood in another index."""

@@ -26,8 +26,7 @@ def side_by_side(
     other = next(others, None)
     for item in left:
         path = left_path(item)
-        key = path_key(path)
-        while other is not None and right_path(other) != path and path_key(right_path(other)) < key:
+        while other is not None and right_path(other) != path and path_key(right_path(other)) < path_key(path):
             yield None, other
             other = next(others, None)
         if other is not None and right_path(other) == path:

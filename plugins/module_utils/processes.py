@@ -52,6 +52,11 @@ class Worker:
         except OSError as error:
             raise self._died() from error
 
+    @property
+    def has_answered(self) -> bool:
+        """Whether :meth:`receive` need not wait."""
+        return bool(self.connection.poll())
+
     def receive(self) -> Any:
         """Wait for the next result. An exception of the function is raised here.
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
 from . import durable, layout
+from .archive_file import ArchiveFile
+from .archive_reader import ArchiveReader
 from .archive_writer import IN_MEMORY_BYTES, ArchiveTotals, ArchiveWriter
 from .beside_database import is_side_file
 from .clean_pages import CleanPages
@@ -181,6 +183,28 @@ class ProjectArchiver:
             self._note_large(found, size_bytes, None if entry.cut_bytes else entry.sha256)
         if size_bytes > CRITICAL_LIMIT_BYTES and not entry.database and self._critical.matches(found.path):
             self._may_be_critical(found, size_bytes)
+
+    def adopt_alike(self, found: Iterable[Found], unpacked_bytes: int) -> None:
+        """Count directories and plain files whose frames an earlier backup gave: :meth:`adopt` of many at once, none of
+        them so large that it is listed.
+
+        :param unpacked_bytes: of these frames
+        """
+        size_bytes = stored_bytes = directories = files = 0
+        for one in found:
+            if one.kind == DIRECTORY:
+                directories += 1
+                continue
+            files += 1
+            size_bytes += one.status.st_size
+            # more than that only a file with holes measures
+            stored_bytes += min(one.status.st_size, unpacked_bytes)
+            self._warn_of_odd_name(one, one.status)
+        self.taken.size_bytes += size_bytes
+        self.taken.stored_bytes += stored_bytes
+        self._count(DIRECTORY, directories)
+        self._count(FILE, files)
+        self._advance_bytes(size_bytes)
 
     def adopt_plain(self, found: Found, entry: Entry, earlier: str, database: Optional[dict[str, Any]]) -> bool:
         """Take the plain copy of an unchanged critical file or database over from an earlier backup.
@@ -456,9 +480,10 @@ class ProjectArchiver:
     def _advance_bytes(self, count: int) -> None:
         self._progress.advance(size_bytes=count)
 
-    def _count(self, kind: str) -> None:
-        self.taken.counts[kind] = self.taken.counts.get(kind, 0) + 1
-        self._progress.advance(files=1)
+    def _count(self, kind: str, entries: int = 1) -> None:
+        if entries:
+            self.taken.counts[kind] = self.taken.counts.get(kind, 0) + entries
+            self._progress.advance(files=entries)
 
 
 def write_archive(
@@ -467,17 +492,19 @@ def write_archive(
     archive: str,
     progress: Progress,
     take: Callable[[ProjectArchiver, ArchiveWriter], Taken] = lambda archiver, _writer: archiver.run(),
+    earlier: Optional[ArchiveReader] = None,
 ) -> tuple[Taken, ArchiveTotals]:
     """Write an archive of the project and its index into a directory of the vault.
 
     :param archive: name of the archive there
     :param take: what goes into it, where that is not everything, each file read
+    :param earlier: the archive that frames are taken over from
     :raises VaultError: when the vault cannot be written
     """
     archive_path, index_path = os.path.join(directory, archive), os.path.join(directory, layout.INDEX)
     with durable.VaultFile(archive_path) as stream, durable.VaultFile(index_path) as index:
         align = stream.shares_blocks(archive_path + ".probe")
-        with ArchiveWriter(stream, IndexWriter(index), align=align) as writer:
+        with ArchiveFile(stream, earlier) as file, ArchiveWriter(file, IndexWriter(index), align=align) as writer:
             taken = take(ProjectArchiver(settings, directory, writer, progress), writer)
             totals = writer.finish()
     return taken, totals

@@ -4,8 +4,10 @@
 """Taking over what did not change: frames of an earlier archive, copied as they are.
 
 One walk beside the index of the earlier backup. A frame is copied when all its entries are still there, unchanged and
-with nothing new between them, and when its digest is what the index says: a damaged frame is never copied on, its files
-are read again. Every other frame is written anew from what stands in the project now.
+with nothing new between them. Every other frame is written anew from what stands in the project now.
+
+A damaged frame is never copied on: the digest of each is compared with the index while it is copied. Should one differ,
+the archive is begun anew (backup.py), and what all damaged frames held is read from the project.
 
 So that archives do not crumble over the years, a frame that shrank, and the few files that came between two frames, are
 put together with their neighbours once these change too: what is copied next to something new must be of some size.
@@ -14,16 +16,14 @@ put together with their neighbours once these change too: what is copied next to
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
 from .archive_reader import Group
-from .archive_writer import IN_MEMORY_BYTES, SHARED_FRAME_BYTES, ArchiveWriter
+from .archive_writer import SHARED_FRAME_BYTES, ArchiveWriter
 from .earlier_backup import EarlierBackup
 from .errors import IntegrityError
-from .frame_building import OWN_FRAME_BYTES, Packed
 from .index import Entry
 from .names import path_key, printable
 from .project_archiver import ProjectArchiver, Taken
@@ -32,7 +32,6 @@ from .scan import Found
 from .tar_format import FILE, HARDLINK
 
 _SMALL_FRAME_BYTES = SHARED_FRAME_BYTES // 4
-_AT_ONCE_FRAMES = IN_MEMORY_BYTES // OWN_FRAME_BYTES
 #: Directories that are kept open while it is not decided yet whether what is in them has to be read.
 _OPEN_AT_MOST = 2048
 
@@ -41,41 +40,63 @@ _OPEN_AT_MOST = 2048
 class _Candidate:
     """Frames that may be copied, and what stands in the project now.
 
+    :param found: all of it that was seen, as long as none of it is spoiled
+    :param alike: directories and plain files among it, which their lines tell enough of
+    :param closely: the others, with their entries
     :param linked: files of several names among it: device and inode, and the first name
-    :param fetched: the frames, on their way from the disk
     """
 
     group: Group
     found: list[Found] = field(default_factory=list)
+    alike: list[Found] = field(default_factory=list)
+    closely: list[tuple[Found, Entry]] = field(default_factory=list)
     linked: dict[tuple[int, int], str] = field(default_factory=dict)
-    fetched: Optional[Future[list[Packed]]] = None
     spoiled: bool = False
 
     @property
     def is_small(self) -> bool:
         """Whether it should not stand alone. What is always streamed into frames of its own does."""
-        frames, first = self.group.frames, self.group.entries[0]
+        frames, first = self.group.frames, self.found[0]
         if len(frames) > 1 or frames[0].size_bytes >= _SMALL_FRAME_BYTES:
             return False
-        return not first.database and first.size_bytes <= frames[0].size_bytes
+        if self.alike and self.alike[0] is first:
+            return first.kind != FILE or first.status.st_size <= frames[0].size_bytes
+        entry = self.closely[0][1]
+        return not entry.database and entry.size_bytes <= frames[0].size_bytes
+
+    def keep(self, found: Found, entry: Optional[Entry]) -> None:
+        """Note something that did not change; its entry, where more of it is needed than that."""
+        self.found.append(found)
+        if entry is None:
+            self.alike.append(found)
+        else:
+            self.closely.append((found, entry))
 
 
 class FrameReuse:
     """Takes a whole project, and as much of it as can be from an earlier backup.
 
     :param archiver: takes what has to be read
+    :param damaged: frames that are known to be damaged, by their number, with what is wrong
     """
 
     def __init__(
-        self, earlier: EarlierBackup, archiver: ProjectArchiver, writer: ArchiveWriter, rules: ReuseRules
+        self,
+        earlier: EarlierBackup,
+        archiver: ProjectArchiver,
+        writer: ArchiveWriter,
+        rules: ReuseRules,
+        damaged: Mapping[int, str],
     ) -> None:
+        self._damaged = damaged
         self._earlier = earlier
         self._archiver = archiver
         self._writer = writer
         self._rules = rules
-        self._groups: Iterator[Group] = earlier.reader.groups()
+        self._groups: Iterator[Group] = earlier.reader.unread_groups()
         self._now: Optional[_Candidate] = None
         self._at = 0  # the entry of it that comes next
+        self._next: Optional[Entry] = None  # that entry, where it was parsed
         self._held: Optional[_Candidate] = None
         self._open: list[int] = []
         self._reused = archiver.taken.reused
@@ -86,6 +107,7 @@ class FrameReuse:
 
         :raises VaultError: when the vault cannot be written
         :raises ProjectError: when the project cannot be read
+        :raises DamagedFramesError: when more frames are damaged than is known; the archive is of no use then
         """
         self._next_group()
         try:
@@ -104,20 +126,41 @@ class FrameReuse:
             self._archiver.take(found)  # is counted, and not written: it may stand between the entries of a frame
             return
         while self._now is not None:
-            entry = self._now.group.entries[self._at]
-            if entry.path == found.path:
-                self._compare(self._now, entry, found)
-                return
-            if path_key(found.path) < path_key(entry.path):
+            now = self._now
+            # nearly always that is all there is to do
+            allowed = self._rules.allow_line(now.group.lines[self._at], found)
+            needed = allowed is None or self._rules.needs_entry(found)
+            entry = self._parse(now) if needed else None
+            if needed and entry is None:
                 break
-            self._spoil()  # the entry is gone
-            self._step()
+            if entry is not None and allowed is None:
+                if path_key(found.path) < path_key(entry.path):
+                    break
+                if entry.path != found.path:
+                    self._spoil()  # the entry is gone
+                    self._step()
+                    continue
+                allowed = not now.spoiled and self._rules.allow(entry, found) and self._fits_links(now, entry, found)
+            self._keep_or_take(now, found, entry, allowed=bool(allowed))
+            return
         self._spoil(only_begun=True)  # found is new
         self._archiver.take(found)
 
-    def _compare(self, now: _Candidate, entry: Entry, found: Found) -> None:
-        if not now.spoiled and self._rules.allow(entry, found) and self._fits_links(now, entry, found):
-            now.found.append(found)
+    def _parse(self, now: _Candidate) -> Optional[Entry]:
+        """The entry that comes next; None where its line is damaged: then all that comes is read."""
+        if self._next is None:
+            try:
+                self._next = self._earlier.reader.entry_of(now.group.lines[self._at])
+            except IntegrityError as error:
+                self._reused.damaged.append(str(error))
+                self._spoil()
+                self._writer.let_grow(False)
+                self._now, self._at = None, 0
+        return self._next
+
+    def _keep_or_take(self, now: _Candidate, found: Found, entry: Optional[Entry], *, allowed: bool) -> None:
+        if allowed and not now.spoiled:
+            now.keep(found, entry)
         else:
             self._spoil()
             self._archiver.take(found)
@@ -140,26 +183,22 @@ class FrameReuse:
         if now is None:
             return
         self._at += 1
-        count = len(now.group.entries)
+        self._next = None
+        count = len(now.group.lines)
         if self._at == count:
             self._next_group()
             self._finish(now)
-        elif self._at == count * 3 // 4 and not now.spoiled:
-            self._fetch(now)  # what is left of the walk takes longer than reading a frame
-
-    def _fetch(self, candidate: _Candidate) -> None:
-        if candidate.fetched is None and len(candidate.group.frames) <= _AT_ONCE_FRAMES:
-            candidate.fetched = self._writer.fetch(self._earlier.reader, candidate.group)
 
     def _next_group(self) -> None:
         self._at = 0
+        self._next = None
         try:
             group = next(self._groups, None)
         except IntegrityError as error:
             self._reused.damaged.append(str(error))
             group = None
         # the last group is the end of the archive, and has no entries
-        self._now = _Candidate(group) if group is not None and group.entries else None
+        self._now = _Candidate(group) if group is not None and group.lines else None
 
     def _finish(self, candidate: _Candidate) -> None:
         if candidate.spoiled:
@@ -189,7 +228,7 @@ class FrameReuse:
     def _read(self, candidate: _Candidate) -> None:
         for found in candidate.found:
             self._archiver.take(found)
-        candidate.found = []
+        candidate.found, candidate.alike, candidate.closely = [], [], []
 
     def _spoil(self, *, only_begun: bool = False) -> None:
         """The frame cannot be copied: what was seen of it is read, and so is what comes."""
@@ -203,25 +242,26 @@ class FrameReuse:
     def _copy(self, candidate: _Candidate) -> bool:
         """Copy frames and plain copies; where something is damaged nothing is, and it is noted."""
         group = candidate.group
-        plain = [pair for pair in zip(candidate.found, group.entries) if self._rules.has_plain_copy(pair[1])]
+        wrong = [self._damaged[frame.number] for frame in group.frames if frame.number in self._damaged]
+        if wrong:
+            self._reused.damaged += wrong
+            return False
+        plain = [(found, entry) for found, entry in candidate.closely if self._rules.has_plain_copy(entry)]
         try:
             self._copy_plain(plain)
-            self._fetch(candidate)
-            if candidate.fetched is not None:
-                self._writer.add_fetched(group, self._earlier.reader, candidate.fetched.result())
-            else:
-                self._writer.add_copied(group, self._earlier.reader)
         except IntegrityError as error:
             self._reused.damaged.append(str(error))
             for found, _entry in plain:
                 self._archiver.drop_plain(found)
             return False
+        self._writer.add_copied(group)
         unpacked_bytes = sum(frame.size_bytes for frame in group.frames)
-        for found, entry in zip(candidate.found, group.entries):
+        self._archiver.adopt_alike(candidate.alike, unpacked_bytes)
+        for found, entry in candidate.closely:
             # more than that only a file with holes measures
             self._archiver.adopt(found, entry, stored_bytes=min(entry.size_bytes, unpacked_bytes))
         self._reused.frames += len(group.frames)
-        self._reused.entries += len(group.entries)
+        self._reused.entries += len(group.lines)
         self._reused.archive_bytes += sum(frame.length_bytes for frame in group.frames)
         return True
 

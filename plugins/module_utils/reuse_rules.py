@@ -16,12 +16,12 @@ from typing import Any, Optional
 from . import layout
 from .changes import is_unchanged
 from .earlier_backup import EarlierBackup
-from .index import Entry
+from .index import Entry, same_line
 from .items import Owners
 from .patterns import PathFilter
 from .scan import Found
 from .settings import CRITICAL_LIMIT_BYTES, BackupSettings
-from .tar_format import FIFO, FILE, SYMLINK
+from .tar_format import DIRECTORY, FIFO, FILE, SYMLINK
 
 
 class ReuseRules:
@@ -42,7 +42,9 @@ class ReuseRules:
         # what could not be copied in peace is tried again each time, and warned of each time
         self._try_again = {path for path, one in self._databases.items() if not _is_whole(one)}
         self._try_again.update(report.get("changed_while_read", ()))
-        self._critical_paths: set[str] = set()  # of entries that were allowed: patterns are asked once a file
+        self._critical_paths: set[str] = set()  # of files that were allowed: patterns are asked once a file
+        #: Larger files are listed by their digest, or warned of.
+        self._needed_from_bytes = min(settings.large_file_bytes, CRITICAL_LIMIT_BYTES)
         self._owned_as_before: dict[tuple[int, int], bool] = {}
         self._named_before = report.get("owners", {})
 
@@ -56,29 +58,63 @@ class ReuseRules:
             entry.database or (entry.size_bytes <= CRITICAL_LIMIT_BYTES and entry.path in self._critical_paths)
         )
 
+    def needs_entry(self, found: Found) -> bool:
+        """Whether what becomes of a file that was allowed by its line depends on more of its entry: its digest."""
+        size_bytes = found.status.st_size
+        return found.path in self._critical_paths or size_bytes > self._needed_from_bytes
+
+    def allow_line(self, line: str, found: Found) -> Optional[bool]:
+        """The same as :meth:`allow` without parsing the line of the entry; None where that does not tell, or the line
+        is that of another path."""
+        status = found.status
+        if found.kind == FILE:
+            if status.st_nlink > 1:
+                return None
+            size_bytes = status.st_size
+        elif found.kind == DIRECTORY:
+            size_bytes = 0
+        else:
+            return None
+        identity = size_bytes, status.st_ctime_ns, status.st_ino
+        if not same_line(line, found.path, found.kind, status, identity=identity, size_bytes=size_bytes):
+            return None
+        if found.path in self._try_again or not self._is_owned_as_before((status.st_uid, status.st_gid)):
+            return False
+        return found.kind == DIRECTORY or self._allow_content(found, size_bytes, cut_bytes=0)
+
     def allow(self, entry: Entry, found: Found) -> bool:
         """Whether the entry can be taken over as it is."""
         if entry.kind not in (SYMLINK, FIFO) and entry.source is None:
             return False  # written just before it was read: another write may hide behind the same times
         if not is_unchanged(entry, found) or entry.path in self._try_again:
             return False
-        owner = entry.uid, entry.gid
-        if owner not in self._owned_as_before:
-            self._owned_as_before[owner] = self._has_same_names(*owner)
-        return self._owned_as_before[owner] and (entry.kind != FILE or self._allow_file(entry, found))
-
-    def _allow_file(self, entry: Entry, found: Found) -> bool:
+        if not self._is_owned_as_before((entry.uid, entry.gid)):
+            return False
+        if entry.kind != FILE:
+            return True
         if entry.database:
             return entry.path in self._databases
-        is_critical = self._critical.matches(entry.path)
+        return self._allow_content(found, entry.size_bytes, cut_bytes=entry.cut_bytes)
+
+    def _allow_content(self, found: Found, size_bytes: int, *, cut_bytes: int) -> bool:
+        """Whether what a backup does with an unchanged file, no database, is what the earlier one did.
+
+        :param size_bytes: what the archive has of it
+        """
+        is_critical = self._critical.matches(found.path)
         if is_critical:
-            self._critical_paths.add(entry.path)
+            self._critical_paths.add(found.path)
         is_long_log = not is_critical and found.status.st_size > self._settings.log_cap_bytes
-        is_long_log = is_long_log and self._logs.matches(entry.path)
-        if is_long_log != bool(entry.cut_bytes) or (is_long_log and not self._same_cap):
+        is_long_log = is_long_log and self._logs.matches(found.path)
+        if is_long_log != bool(cut_bytes) or (is_long_log and not self._same_cap):
             return False
-        is_copied = is_critical and entry.size_bytes <= CRITICAL_LIMIT_BYTES
-        return not is_copied or os.path.lexists(os.path.join(self._directory, layout.CRITICAL_DIR, entry.path))
+        is_copied = is_critical and size_bytes <= CRITICAL_LIMIT_BYTES
+        return not is_copied or os.path.lexists(os.path.join(self._directory, layout.CRITICAL_DIR, found.path))
+
+    def _is_owned_as_before(self, owner: tuple[int, int]) -> bool:
+        if owner not in self._owned_as_before:
+            self._owned_as_before[owner] = self._has_same_names(*owner)
+        return self._owned_as_before[owner]
 
     def _has_same_names(self, uid: int, gid: int) -> bool:
         """Headers hold names beside numbers, and C(tar) goes by the names."""

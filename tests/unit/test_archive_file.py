@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, cora.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An archive that is appended to and copied into at once: the same bytes and the same sum, whoever does the copying."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from ansible_collections.cora.backup.plugins.module_utils import archive_file
+from ansible_collections.cora.backup.plugins.module_utils.archive_file import ArchiveFile
+from ansible_collections.cora.backup.plugins.module_utils.archive_reader import ArchiveReader, DamagedFramesError
+from ansible_collections.cora.backup.plugins.module_utils.durable import VaultFile
+from ansible_collections.cora.backup.plugins.module_utils.errors import VaultError, WorkerError
+from ansible_collections.cora.backup.plugins.module_utils.index import Frame
+from support.tools import tool
+
+FRAME_BYTES = 300_000
+FRAMES = 40
+
+
+@pytest.fixture(params=["a process copies", "one core"])
+def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    count = 4 if request.param == "a process copies" else 1
+    monkeypatch.setattr(archive_file, "cores", lambda: count)
+    return count
+
+
+@pytest.fixture
+def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_file, "cores", lambda: 4)
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> Iterator[ArchiveReader]:
+    """What stands for an earlier archive: bytes, of which only frames(), below, says where a frame begins."""
+    (tmp_path / "cora-full.tar.gz").write_bytes(random.Random(1).randbytes(FRAMES * FRAME_BYTES))
+    with ArchiveReader(str(tmp_path)) as reader:
+        yield reader
+
+
+def frames(earlier: ArchiveReader) -> list[Frame]:
+    data = Path(earlier.path).read_bytes()
+    return [
+        Frame(number, at, FRAME_BYTES, FRAME_BYTES, hashlib.sha256(data[at : at + FRAME_BYTES]).hexdigest())
+        for number, at in enumerate(range(0, len(data), FRAME_BYTES))
+    ]
+
+
+@contextmanager
+def archive(path: Path, earlier: ArchiveReader) -> Iterator[ArchiveFile]:
+    with VaultFile(str(path)) as stream, ArchiveFile(stream, earlier) as file:
+        yield file
+
+
+def assert_no_child_is_left() -> None:
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_what_is_appended_and_what_is_copied(earlier: ArchiveReader, tmp_path: Path, cores: int) -> None:
+    target, chance = tmp_path / "new", random.Random(2)
+    old, expected = frames(earlier), bytearray()
+    source = Path(earlier.path).read_bytes()
+    with archive(target, earlier) as file:
+        for number in range(12):
+            for size_bytes in (1, chance.randrange(3_000_000), 4096):
+                data = chance.randbytes(size_bytes)
+                file.append(data)
+                expected += data
+            run = old[number * 3 : number * 3 + 1 + number % 3]
+            file.append_copy(run)
+            expected += source[run[0].offset : run[-1].offset + FRAME_BYTES]
+        assert file.length_bytes == len(expected)
+        digest = file.sha256()
+    assert target.read_bytes() == expected
+    assert tool("sha256sum", target).decode().split()[0] == digest
+    assert_no_child_is_left()
+
+
+def test_what_is_taken_back_leaves_no_trace(earlier: ArchiveReader, tmp_path: Path, cores: int) -> None:
+    target, old = tmp_path / "new", frames(earlier)
+    with archive(target, earlier) as file:
+        file.append_copy(old[:5])
+        file.append(b"kept")
+        for size_bytes in (20_000_000, 100, 40_000_000):
+            file.mark()
+            for _number in range(4):
+                file.append(bytes(size_bytes // 4))
+            file.take_back()
+        file.mark()
+        file.append(b"kept as well")
+        file.append_copy(old[5:9])
+        digest = file.sha256()
+    source = Path(earlier.path).read_bytes()
+    expected = source[: 5 * FRAME_BYTES] + b"kept" + b"kept as well" + source[5 * FRAME_BYTES : 9 * FRAME_BYTES]
+    assert target.read_bytes() == expected
+    assert tool("sha256sum", target).decode().split()[0] == digest
+
+
+def test_a_damaged_frame_is_not_copied(earlier: ArchiveReader, tmp_path: Path, cores: int) -> None:
+    old = frames(earlier)
+    with open(earlier.path, "r+b") as damaged:
+        damaged.seek(7 * FRAME_BYTES + 1000)
+        damaged.write(b"rot")
+    with (
+        pytest.raises(DamagedFramesError, match=f"Bytes {7 * FRAME_BYTES} to {8 * FRAME_BYTES}"),
+        archive(tmp_path / "new", earlier) as file,
+    ):
+        file.append(b"before")
+        for number in range(0, FRAMES, 4):
+            file.append_copy(old[number : number + 4])
+        file.sha256()
+    written = (tmp_path / "new").read_bytes()
+    assert b"rot" not in written
+    assert earlier.packed_frames(old[:4]) in written, "the run before it was copied"
+    assert_no_child_is_left()
+
+
+def test_a_source_that_is_cut_short(earlier: ArchiveReader, tmp_path: Path, cores: int) -> None:
+    old = frames(earlier)
+    os.truncate(earlier.path, 10 * FRAME_BYTES + 5)
+    with pytest.raises(DamagedFramesError), archive(tmp_path / "new", earlier) as file:
+        file.append_copy(old[8:12])
+        file.sha256()
+
+
+def test_a_full_disk_under_the_copying_process(
+    earlier: ArchiveReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    old = frames(earlier)
+    full = tool_mount(tmp_path)
+    try:
+        with pytest.raises(VaultError, match="The file system is full"), archive(full / "new", earlier) as file:
+            for frame in old:
+                file.append_copy([frame])
+            file.sha256()
+    finally:
+        tool("umount", full)
+
+
+def tool_mount(tmp_path: Path) -> Path:
+    """A file system that has room for a few frames."""
+    place = tmp_path / "small"
+    place.mkdir()
+    tool("mount", "-t", "tmpfs", "-o", "size=2m", "none", place)
+    return place
+
+
+def test_a_process_that_is_killed(earlier: ArchiveReader, tmp_path: Path, four_cores: None) -> None:
+    old = frames(earlier)
+    with pytest.raises(WorkerError, match="killed by signal 9"), archive(tmp_path / "new", earlier) as file:
+        file.append_copy(old[:3])
+        children = tool("ps", "--ppid", str(os.getpid()), "-o", "pid=,comm=").decode().splitlines()
+        children = [line.split()[0] for line in children if not line.endswith(" ps")]
+        os.kill(int(children[0]), signal.SIGKILL)
+        file.append_copy(old[3:6])
+        file.sha256()
+    assert_no_child_is_left()
+
+
+def test_somebody_cuts_the_new_archive(earlier: ArchiveReader, tmp_path: Path, four_cores: None) -> None:
+    with pytest.raises(VaultError, match="somebody else cut it"), archive(tmp_path / "new", earlier) as file:
+        file.append(bytes(17_000_000))
+        os.truncate(tmp_path / "new", 10)
+        file.append(bytes(17_000_000))
+        os.truncate(tmp_path / "new", 10)
+        file.sha256()
