@@ -10,16 +10,13 @@ would wait for the thread that walks the project, and that one for them: two cor
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Optional
 
 from .archive_reader import ArchiveReader
 from .durable import VaultFile
 from .index import Frame
-from .parallel import cores
-from .processes import Worker
+from .processes import Worker, worker_where_it_helps
 
 _READ_BYTES = 1024 * 1024
 #: So often the process is told how far the file has come, and the disk gets something to do.
@@ -91,13 +88,10 @@ class ArchiveFile:
     def __init__(self, stream: VaultFile, earlier: Optional[ArchiveReader] = None) -> None:
         self._stream = stream
         self._follower = _Follower(stream, earlier)
-        self._worker: Optional[Worker] = None
+        self._worker = None if earlier is None else worker_where_it_helps(self._follow)
         self._asked = 0
         self._told = 0
         self.length_bytes = 0
-        if earlier is not None and cores() > 1 and threading.active_count() == 1:
-            with suppress(OSError):  # no more processes
-                self._worker = Worker(self._follow)
 
     def __enter__(self) -> ArchiveFile:
         return self

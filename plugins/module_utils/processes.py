@@ -13,8 +13,9 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterable
-from contextlib import suppress
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Pipe, wait
 from typing import Any, Callable, Generic, Optional, TypeVar
 
@@ -85,6 +86,14 @@ class Worker:
         return WorkerError(f"A worker process {how} before it was done (is there memory enough?).")
 
 
+def worker_where_it_helps(function: Callable[[Any], Any]) -> Optional[Worker]:
+    """A worker; None with one core, where threads are at work, and where there can be no more processes."""
+    if cores() > 1 and threading.active_count() == 1:
+        with suppress(OSError):
+            return Worker(function)
+    return None
+
+
 class Beside(Generic[R]):
     """One call in a forked process, whose result is welcome and not waited for.
 
@@ -110,6 +119,26 @@ class Beside(Generic[R]):
     def close(self) -> None:
         """Wait for it no longer."""
         self._worker.stop()
+
+
+@contextmanager
+def finished_after(function: Callable[[], None]) -> Iterator[None]:
+    """Call a function in a forked process beside what stands in the C(with) block, and wait for it at its end, where an
+    exception of it is raised. Where there can be no process it is called then.
+
+    :raises WorkerError: when the process is killed
+    """
+    worker = worker_where_it_helps(lambda _nothing: function())
+    if worker is None:
+        yield
+        function()
+        return
+    try:
+        worker.send(None)
+        yield
+        worker.receive()
+    finally:
+        worker.stop()
 
 
 def forked_map(function: Callable[[T], R], items: Iterable[T], *, workers: int = 0) -> Generator[R, None, None]:

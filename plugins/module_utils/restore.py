@@ -19,6 +19,7 @@ from .extract import MetadataWriter
 from .find import where_else
 from .in_place import Change
 from .names import printable
+from .processes import finished_after
 from .progress import Progress
 from .restore_files import plan, restore_files, select, with_missing_parents
 from .restore_plan import PlanSummary, created_ns, has_same_content, plain_commands, plan_tree
@@ -127,15 +128,17 @@ def _plan(request: RestoreRequest) -> _Planned:
     state = open_source(request, backup_id)
     report, source = state.report, state.source
     project = _project(request, state)
-    _verify(request, state)
+    source.check_indexes()
     bytes_fetched = 0
     picks: list[Pick] = []
     changes: list[Change] = []
     if request.scenario in ("plan", "full"):
         _check_no_link(project)
         exclude = tuple(report["settings"]["exclude"])
-        summary = PlanSummary(plan_tree(source, project, exclude, created_ns(backup_id), vault=request.vault))
+        with finished_after(lambda: _verify(request, state)):
+            summary = PlanSummary(plan_tree(source, project, exclude, created_ns(backup_id), vault=request.vault))
     else:
+        _verify(request, state)
         picks = _select(request, backup_id, state, project)
         picks = with_missing_parents(source, project, picks)
         if state.bring is not None and not request.check:
@@ -166,8 +169,9 @@ def _verify(request: RestoreRequest, state: SavedState) -> None:
     """Nothing of a damaged backup is restored unless the intact files are asked for by name.
 
     Files by name need only the index to be right: each is checked by its own digest before it is put in place.
+
+    :raises IntegrityError: when something is damaged
     """
-    state.source.check_indexes()
     if request.scenario not in ("critical", "full") or state.bring is not None:
         return  # what is elsewhere is verified when it has been fetched
     progress = Progress(request.progress_file)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.cora.backup.plugins.module_utils import archive_file
+from ansible_collections.cora.backup.plugins.module_utils import processes
 from ansible_collections.cora.backup.plugins.module_utils.archive_file import ArchiveFile
 from ansible_collections.cora.backup.plugins.module_utils.archive_reader import ArchiveReader, DamagedFramesError
 from ansible_collections.cora.backup.plugins.module_utils.durable import VaultFile
@@ -29,13 +29,13 @@ FRAMES = 40
 @pytest.fixture(params=["a process copies", "one core"])
 def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     count = 4 if request.param == "a process copies" else 1
-    monkeypatch.setattr(archive_file, "cores", lambda: count)
+    monkeypatch.setattr(processes, "cores", lambda: count)
     return count
 
 
 @pytest.fixture
 def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive_file, "cores", lambda: 4)
+    monkeypatch.setattr(processes, "cores", lambda: 4)
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from ansible_collections.cora.backup.plugins.module_utils import processes
 from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError, WorkerError
-from ansible_collections.cora.backup.plugins.module_utils.processes import forked_map
+from ansible_collections.cora.backup.plugins.module_utils.processes import finished_after, forked_map
 
 COLLECTIONS = Path(__file__).resolve().parents[2] / "playbooks" / "collections"
 
@@ -97,7 +98,7 @@ def test_workers_end_with_a_caller_that_is_killed() -> None:
     script = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.cora.backup.plugins.module_utils.processes import forked_map
+from ansible_collections.cora.backup.plugins.module_utils.processes import finished_after, forked_map
 def tell(number):
     os.write(1, b"%d\\n" % os.getpid())
     time.sleep(3600)
@@ -111,3 +112,38 @@ list(forked_map(tell, range(2), workers=2))
         # they hold the pipe open as long as one of them lives
         ready, _writable, _failed = select.select([caller.stdout], [], [], 60)
         assert ready and caller.stdout.read() == b""
+
+
+@pytest.mark.parametrize("count", [4, 1], ids=["a process", "one core"])
+def test_finished_after(count: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: count)
+    caller, seen = os.getpid(), tmp_path / "seen"
+
+    def work() -> None:
+        seen.write_text(str(os.getpid()))
+
+    with finished_after(work):
+        pass
+    assert (int(seen.read_text()) == caller) == (count == 1)
+    assert_none_is_left()
+
+
+@pytest.mark.parametrize("count", [4, 1], ids=["a process", "one core"])
+def test_finished_after_brings_the_error(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: count)
+    reached: list[bool] = []
+
+    def fail() -> None:
+        raise IntegrityError("It is damaged.")
+
+    with pytest.raises(IntegrityError, match=r"It is damaged\."), finished_after(fail):
+        reached.append(True)
+    assert reached == [True]
+    assert_none_is_left()
+
+
+def test_finished_after_waits_for_nobody_when_the_block_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: 4)
+    with pytest.raises(KeyError), finished_after(lambda: time.sleep(3600)):
+        raise KeyError("block")
+    assert_none_is_left()
