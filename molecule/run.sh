@@ -18,6 +18,10 @@ logs=$here/logs
 export CORA_TEST_ENGINE="${CORA_TEST_ENGINE:-podman}"
 export MOLECULE_PROJECT_DIRECTORY="$root"
 export PATH="$venv/bin:$PATH"
+# Ansible starts some hundred times, and compiling it takes longer than what it does. The compiled files stay out of the
+# checkout, so whoever wants it clean gets that.
+unset PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX="$venv/pycache"
 # The output goes to files.
 export NO_COLOR=1 ANSIBLE_FORCE_COLOR=0 ANSIBLE_NOCOLOR=1
 

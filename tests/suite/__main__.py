@@ -17,7 +17,7 @@ from .commands import interrupt_all
 from .outcome import Outcome
 from .stages import STAGES, Stage
 
-#: At a time: most of them keep one core busy.
+#: At a time: most of them keep one core busy. What mostly waits has a lane of its own.
 LANES = 2
 
 
@@ -42,21 +42,18 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run_stages(stages: Sequence[Stage], *, fast: bool) -> Outcome:
-    """Run them, those that need the machine for themselves last; returns the sum."""
+    """Run them, beside the lanes those that mostly wait; returns the sum."""
     total = Outcome(0, 0)
-    for lanes, group in (
-        (LANES, [stage for stage in stages if not stage.alone]),
-        (1, [stage for stage in stages if stage.alone]),
-    ):
-        with ThreadPoolExecutor(lanes) as pool:
-            running = {pool.submit(timed, stage, fast): stage for stage in group}
-            try:
-                for future in as_completed(running):
-                    total += report(running[future], future)
-            except KeyboardInterrupt:
+    with ThreadPoolExecutor(LANES) as busy, ThreadPoolExecutor(1) as waiting:
+        running = {(waiting if stage.waits else busy).submit(timed, stage, fast): stage for stage in stages}
+        try:
+            for future in as_completed(running):
+                total += report(running[future], future)
+        except KeyboardInterrupt:
+            for pool in (busy, waiting):
                 pool.shutdown(wait=False, cancel_futures=True)
-                interrupt_all()
-                raise
+            interrupt_all()
+            raise
     return total
 
 
@@ -68,7 +65,7 @@ def timed(stage: Stage, fast: bool) -> tuple[Outcome, float]:
 
 
 def report(stage: Stage, future: Future[tuple[Outcome, float]]) -> Outcome:
-    """Print a finished stage as one block, so that two at a time stay readable."""
+    """Print a finished stage as one block, so that some at a time stay readable."""
     error = future.exception()
     if error is not None:
         # A stage that breaks is a failed stage: the others still have to run.

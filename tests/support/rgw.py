@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -36,6 +37,9 @@ PACKAGES = ("ceph-mon", "ceph-osd", "ceph-common", "radosgw", "openssl")
 DNS_NAME = "spaces.test"
 OWNER = "owner"
 _START_SECONDS = 120
+#: Above what the storage daemons and the scenarios take.
+_FIRST_PORT = 20000
+_claims: list[socket.socket] = []
 _ENVIRONMENT = {**os.environ, "PATH": "/usr/bin:/usr/sbin:/bin:/sbin", "LC_ALL": "C.UTF-8"}
 
 
@@ -246,10 +250,23 @@ def answers(endpoint: str) -> bool:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody uses now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
+    """A port of loopback that nobody uses now, that the kernel gives to nobody, and that no other test is about to use.
+
+    A port that the kernel chose could go to an outgoing connection before the daemon listens on it.
+    """
+    first_of_kernel = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(_FIRST_PORT, max(first_of_kernel, _FIRST_PORT + 1000))
+        claim = socket.socket(socket.AF_UNIX)
+        with socket.socket() as listener:
+            try:
+                # a name without a file, which goes with this process
+                claim.bind(f"\0cora-test-port-{port}")
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                claim.close()
+                continue
+        _claims.append(claim)
         return port
 
 

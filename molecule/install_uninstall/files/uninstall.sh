@@ -6,6 +6,7 @@ fail() {
   echo "FAILED: $*" >&2
   exit 1
 }
+/molecule/shared/files/packages.sh keep
 cd "$top/project"
 lsattr -d "$top"/vault/2* > "$top/seals"
 said=$(cora uninstall --yes) || fail "uninstall: $said"

@@ -3,6 +3,7 @@
 set -euo pipefail
 top=/srv/offsite_disaster
 vault=$top/vault
+python=/opt/cora/venv/bin/python
 fail() {
     echo "FAILED: $*" >&2
     exit 1
@@ -14,13 +15,9 @@ there=spaces:cora-backups/prod/${id:0:4}-${id:4:2}-${id:6:2}/$id
 names() { rclone lsf --recursive --files-only "$there" 2> /dev/null | LC_ALL=C sort; }
 
 # A kill in the middle: nothing is listed, and the next run goes on from there.
-echo '{"cora_offsite_bytes_per_second": 12000000}' > /tmp/slow.json
+echo '{"cora_offsite_bytes_per_second": 6000000}' > /tmp/slow.json
 systemd-run --quiet --collect --unit cora-test-sync --setenv HOME=/root cora offsite sync -e @/tmp/slow.json
-for _ in $(seq 300); do
-    names | grep -q . && break
-    sleep 0.1
-done
-sleep 7
+$python /molecule/offsite_disaster/files/wait_for_parts.py 16000000 || fail "no parts came: $(journalctl -u cora-test-sync)"
 systemctl kill --signal KILL cora-test-sync || fail "it had ended: $(journalctl -u cora-test-sync)"
 while systemctl --quiet is-active cora-test-sync; do sleep 0.1; done
 names | grep -q SHA256SUMS.txt && fail "it ended before the kill"
@@ -54,7 +51,7 @@ cora offsite setup > /tmp/setup.log || fail "$(cat /tmp/setup.log)"
 grep -qi version /tmp/setup.log || fail "setup says nothing of versions: $(cat /tmp/setup.log)"
 rclone deletefile "$there/cora-full.tar.gz"
 names | grep -q cora-full.tar.gz && fail "it is not deleted"
-/opt/cora/venv/bin/python /molecule/offsite_disaster/files/undelete.py "${there#spaces:cora-backups/}/cora-full.tar.gz"
+$python /molecule/offsite_disaster/files/undelete.py "${there#spaces:cora-backups/}/cora-full.tar.gz"
 cora offsite verify "$id" --deep > /dev/null || fail "what was deleted is not back as it was"
 cora status --json > /tmp/status.json || :
 grep -q offsite /tmp/status.json || fail "status does not speak of it"

@@ -11,6 +11,7 @@ if [ -e $top ]; then
 fi
 systemctl stop 'cora-*.timer' 'cora-*.service' git-daemon-test 2> /dev/null || :
 rm -rf /etc/cora /root/.config/rclone /usr/local/share/ca-certificates/cora-test.crt
+/molecule/shared/files/packages.sh give
 mkdir -p $project
 as() { sudo -u deploy env -C $project HOME=/home/deploy "$@"; }
 git init -q --bare -b main $top/git/shop.git

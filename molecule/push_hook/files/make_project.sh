@@ -31,3 +31,4 @@ git push -q hub main
 cp .git/config ../seen/config
 END
 rm "$here/seen/chained"
+/molecule/shared/files/packages.sh give

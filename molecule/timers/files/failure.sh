@@ -9,7 +9,7 @@ fail() {
 }
 systemctl stop cora-save.timer
 while [ "$(systemctl show -P ActiveState cora-save.service)" = activating ]; do
-  sleep 1
+  sleep 0.2
 done
 chattr -a "$vault"
 chmod 0777 "$vault"

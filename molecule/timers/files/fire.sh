@@ -12,7 +12,7 @@ wait_for() { # WHAT COMMAND...
   shift
   until "$@"; do
     ((SECONDS < end)) || fail "no $what"
-    sleep 1
+    sleep 0.2
   done
 }
 has_backup() { compgen -G "$vault/2*/SHA256SUMS.txt" > /dev/null; }

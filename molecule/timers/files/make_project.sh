@@ -9,6 +9,7 @@ if [ -e "$top" ]; then
     rm -rf "$top"
 fi
 rm -rf /etc/cora /var/log/cora-told-* /var/log/cora-backup.log
+/molecule/shared/files/packages.sh give
 id shop > /dev/null 2>&1 || useradd --create-home shop
 
 mkdir -p "$top/pro ject/shared"

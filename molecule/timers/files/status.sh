@@ -9,7 +9,7 @@ fail() {
 }
 # The timer that saves runs every 15 seconds, and would be running at every other look.
 systemctl stop cora-save.timer
-while [ "$(systemctl show -P ActiveState cora-save.service)" = activating ]; do sleep 0.5; done
+while [ "$(systemctl show -P ActiveState cora-save.service)" = activating ]; do sleep 0.2; done
 systemctl start cora-save.timer
 look() { said=$(cora status 2>&1); }
 says() { grep -Eq -- "$1" <<< "$said" || fail "it does not say: $1"; }
