@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import stat
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError
+from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError, IntegrityError
 from ansible_collections.cora.backup.plugins.module_utils.restore import run_restore
 from ansible_collections.cora.backup.plugins.module_utils.settings import RestoreRequest
 from ansible_collections.cora.backup.plugins.module_utils.tar_format import (
@@ -224,6 +225,7 @@ def limited(call: str, **arguments: Any) -> Any:
     return engine(call, wrapper=["prlimit", f"--as={1_500_000_000}", "--"], **arguments)
 
 
+@pytest.mark.slow
 def test_bombs(forger: Forger, place: Path) -> None:
     """A frame, an index line, and an index that unpack to more than there is memory."""
     zeros = gzip.compress(bytes(64 * 1024 * 1024)) * 64  # 4 GiB
@@ -273,13 +275,10 @@ def test_something_else_in_place_of_a_file(name: str, what: str, forger: Forger,
     elif what == "directory":
         (path / name).mkdir()
     arguments: dict[str, Any] = {"vault": str(forger.vault), "id_text": FORGED_ID}
-    verdict = engine("verify", **arguments)
-    if verdict.returncode == 0:
-        assert verdict.document["ok"] is False
-    else:
-        assert verdict.document["error"] == "IntegrityError"
-    ended = engine("restore", project=str(place / "target"), scenario="full", **arguments)
-    assert ended.error("IntegrityError")
+    with contextlib.suppress(IntegrityError):
+        assert verify_backup(**arguments)["ok"] is False
+    with pytest.raises(IntegrityError):
+        run_restore(RestoreRequest(project=str(place / "target"), scenario="full", **arguments))
 
 
 def test_links_to_directories_in_a_backup(forger: Forger, place: Path) -> None:
