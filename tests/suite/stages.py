@@ -52,6 +52,9 @@ def pytest(directory: str) -> Callable[[bool], Outcome]:
         with tempfile.TemporaryDirectory(prefix="cora-pytest-") as scratch:
             report = Path(scratch, "junit.xml")
             argv = [
+                # hundreds of tests start Python: each would compile the engine anew
+                "env",
+                "--unset=PYTHONDONTWRITEBYTECODE",
                 sys.executable,
                 "-m",
                 "pytest",
