@@ -23,7 +23,6 @@ from support.engine import backup, restore
 from support.quick import slow_but
 from support.tools import tool
 
-pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 LINKS = ("change", "remove one", "remove first", "rename", "add", "replace one", "nothing")
 ODD_NAMES = (b"new\nline", b"back\\slash", b"\\n", b"end\\", b"latin1-\xe9", b"-rf", b" space ", b"!before", b"\r")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cora.backup.plugins.module_utils import clean_pages, source_files
+from ansible_collections.cora.backup.plugins.module_utils import clean_pages, durable, source_files
 from ansible_collections.cora.backup.plugins.module_utils.checkpoint import nothing_to_save
 from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
 from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
@@ -26,6 +26,8 @@ from support.quick import slow_but
 from support.tools import TAR_EXTRACT, remove_sealed, run, tool
 from support.trees import MIB, fill
 
+#: The real one, before the fixture for all tests takes it away.
+SYNC = durable.sync_file_system
 SETTINGS: dict[str, Any] = {"log_cap_bytes": 50_000, "large_file_bytes": 2_000_000}
 #: What may differ: when, how long, how well the frames are filled.
 _OWN_KEYS = {"id", "created_at", "duration_seconds", "archive_bytes", "archive_sha256", "reused", "stored_bytes"}
@@ -358,7 +360,8 @@ def test_written_just_before_it_was_read(
     assert both(tree, vault, others, tmp_path).report["reused"]["frames"] == 0
 
 
-def test_written_through_mapped_memory(tmp_path: Path, vault: Path) -> None:
+def test_written_through_mapped_memory(tmp_path: Path, vault: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean_pages, "sync_file_system", SYNC)
     top = tmp_path / "mapped"
     top.mkdir()
     path = top / "array.bin"
