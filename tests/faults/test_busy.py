@@ -128,6 +128,7 @@ def slow_restore(request: dict[str, Any]) -> list[str]:
     return [sys.executable, str(DRIVER), json.dumps(slow)]
 
 
+@pytest.mark.slow
 def test_many_at_once(project: Path, vault: Path) -> None:
     """Five backups at the same moment, all of which may wait: five ids, each of them whole."""
     with ThreadPoolExecutor(max_workers=5) as pool:
@@ -142,6 +143,7 @@ def test_many_at_once(project: Path, vault: Path) -> None:
         check_backup(vault / backup_id)
 
 
+@pytest.mark.slow
 def test_files_that_never_stand_still(project: Path, vault: Path) -> None:
     """The backup is made, is whole in itself, and says what may be torn."""
     (project / "coming").mkdir()

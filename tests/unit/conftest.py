@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.cora.backup.plugins.module_utils import clean_pages, durable, git_scratch
 from support.tools import need_root, remove_sealed
 from support.trees import fill
 
@@ -42,10 +43,14 @@ def big(project: Path) -> Path:
     return project
 
 
-@pytest.fixture
-def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What reaches the disk is for tests/faults."""
-    monkeypatch.setattr("os.fsync", lambda _fd: None)
+@pytest.fixture(scope="module", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """What reaches the disk is for tests/faults; here it would be most of the time, more where others write too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _fd: None)
+        for module in (durable, clean_pages, git_scratch):
+            patch.setattr(module, "sync_file_system", lambda _fd: None)
+        yield
 
 
 @pytest.fixture(scope="session")

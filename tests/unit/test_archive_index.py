@@ -75,6 +75,7 @@ def test_frames_are_the_whole_archive(made: Made) -> None:
     assert at == made.archive.stat().st_size
 
 
+@pytest.mark.slow
 def test_every_member_decompresses_alone_to_its_size(made: Made, tmp_path: Path) -> None:
     data = made.archive.read_bytes()
     whole = []

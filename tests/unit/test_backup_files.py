@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ ODD_NAMES = (
 )
 
 
+@cache
 def validator() -> jsonschema.Draft202012Validator:
     schema: Any = json.loads(SCHEMA.read_bytes())
     jsonschema.Draft202012Validator.check_schema(schema)

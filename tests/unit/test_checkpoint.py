@@ -22,8 +22,6 @@ from support.engine import backup, restore
 from support.tools import remove_sealed, tool
 from support.trees import fill
 
-pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
-
 
 def test_the_first_save_is_a_backup_and_the_next_nothing(big: Path, vault: Path) -> None:
     first = saved(big, vault)

@@ -8,19 +8,22 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.cora.backup.plugins.module_utils import source_files
 from ansible_collections.cora.backup.plugins.module_utils.undo import undo_last
 from support.checkpoints import by_hand, check_both_ways, checkpoint, saved
 from support.compare import differences, facts
 from support.engine import backup, restore
+from support.quick import slow_but
 from support.tools import tool
 
-pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
+LINKS = ("change", "remove one", "remove first", "rename", "add", "replace one", "nothing")
 ODD_NAMES = (b"new\nline", b"back\\slash", b"\\n", b"end\\", b"latin1-\xe9", b"-rf", b" space ", b"!before", b"\r")
 
 
@@ -87,7 +90,7 @@ def test_names_of_every_kind_come_and_go(big: Path, vault: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("old", [True, False], ids=["settled", "just written"])
-@pytest.mark.parametrize("what", ["change", "remove one", "remove first", "rename", "add", "replace one", "nothing"])
+@pytest.mark.parametrize("what", slow_but(["change", "remove first"], LINKS))
 def test_hard_links(big: Path, vault: Path, tmp_path: Path, what: str, old: bool, patience: Callable[[], None]) -> None:
     (big / "a").write_text("content\n")
     for name in ("b", "src/c"):
@@ -135,13 +138,17 @@ def test_hard_links_to_what_is_left_out_now(
 
 
 @pytest.fixture
-def patience() -> Callable[[], None]:
-    """Waits until what was written is old enough to be recognized by its metadata."""
-    import time
+def patience(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Waits until what was written is old enough to be recognized by its metadata: 50 ms here, not two seconds."""
 
-    return lambda: time.sleep(2.2)
+    def wait() -> None:
+        monkeypatch.setattr(source_files, "_SETTLED_NS", 50_000_000)
+        time.sleep(0.06)
+
+    return wait
 
 
+QUICK_METADATA = ("mode of a file", "time of a file", "attribute of a directory", "owner of a link")
 ONLY_METADATA: dict[str, Callable[[Path], Any]] = {
     "mode of a file": lambda top: (top / "README.md").chmod(0o600),
     "owner of a file": lambda top: os.chown(top / "README.md", 1234, 5678),
@@ -157,7 +164,7 @@ ONLY_METADATA: dict[str, Callable[[Path], Any]] = {
 }
 
 
-@pytest.mark.parametrize("what", ONLY_METADATA)
+@pytest.mark.parametrize("what", slow_but(QUICK_METADATA, ONLY_METADATA))
 def test_what_changes_no_content(big: Path, vault: Path, tmp_path: Path, what: str) -> None:
     (big / "link").symlink_to("src")
     backup(big, vault)

@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cora.backup.plugins.module_utils import clean_pages, source_files
+from ansible_collections.cora.backup.plugins.module_utils import clean_pages, durable, source_files
 from ansible_collections.cora.backup.plugins.module_utils.checkpoint import nothing_to_save
 from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
 from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
 from support.compare import facts
 from support.engine import Document, Made, backup
+from support.quick import slow_but
 from support.tools import TAR_EXTRACT, remove_sealed, run, tool
 from support.trees import MIB, fill
 
+#: The real one, before the fixture for all tests takes it away.
+SYNC = durable.sync_file_system
 SETTINGS: dict[str, Any] = {"log_cap_bytes": 50_000, "large_file_bytes": 2_000_000}
 #: What may differ: when, how long, how well the frames are filled.
 _OWN_KEYS = {"id", "created_at", "duration_seconds", "archive_bytes", "archive_sha256", "reused", "stored_bytes"}
@@ -51,9 +54,17 @@ def others(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
+def tree(original: Path, tmp_path: Path) -> Path:
     """A project of a dozen frames, with all that is treated in its own way."""
     top = tmp_path / "tree"
+    tool("cp", "-a", original, top)
+    return top
+
+
+@pytest.fixture(scope="module")
+def original(scratch: Path) -> Path:
+    """Made once: every test changes a copy."""
+    top = scratch / "reuse-tree"
     dice = random.Random(7)
     for number in range(700):
         path = top / f"src/part{number % 9}/sub{number % 7}/file{number}.txt"
@@ -154,7 +165,8 @@ def test_nothing_changed(tree: Path, vault: Path, others: Path, tmp_path: Path) 
     assert verify_backup(str(vault), second.id)["ok"]
 
 
-@pytest.mark.parametrize("seed", [pytest.param(seed, marks=[pytest.mark.slow] * (seed > 2)) for seed in range(1, 9)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 9))
 def test_random_changes(seed: int, tree: Path, vault: Path, others: Path, tmp_path: Path) -> None:
     dice = random.Random(seed)
     both(tree, vault, others, tmp_path)
@@ -284,7 +296,11 @@ CHANGES: dict[str, Callable[[Path], Any]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+#: Of each way to take over or not, one.
+QUICK_CHANGES = ("a log that is cut", "a database", "one of several names", "all is gone")
+
+
+@pytest.mark.parametrize("change", slow_but(QUICK_CHANGES, CHANGES))
 def test_change(change: str, tree: Path, vault: Path, others: Path, tmp_path: Path) -> None:
     rest()
     backup(tree, vault, **SETTINGS)
@@ -306,7 +322,7 @@ OTHER_SETTINGS: dict[str, Document] = {
 }
 
 
-@pytest.mark.parametrize("change", OTHER_SETTINGS)
+@pytest.mark.parametrize("change", slow_but(["something is excluded"], OTHER_SETTINGS))
 def test_other_settings(change: str, tree: Path, vault: Path, others: Path, tmp_path: Path) -> None:
     rest()
     backup(tree, vault, **SETTINGS)
@@ -316,6 +332,7 @@ def test_other_settings(change: str, tree: Path, vault: Path, others: Path, tmp_
     both(tree, vault, others, tmp_path)
 
 
+@pytest.mark.slow
 def test_what_was_excluded_comes_back(tree: Path, vault: Path, others: Path, tmp_path: Path) -> None:
     rest()
     backup(tree, vault, exclude=("/links/first", "/src/part5/"), **SETTINGS)
@@ -343,7 +360,8 @@ def test_written_just_before_it_was_read(
     assert both(tree, vault, others, tmp_path).report["reused"]["frames"] == 0
 
 
-def test_written_through_mapped_memory(tmp_path: Path, vault: Path) -> None:
+def test_written_through_mapped_memory(tmp_path: Path, vault: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean_pages, "sync_file_system", SYNC)
     top = tmp_path / "mapped"
     top.mkdir()
     path = top / "array.bin"
@@ -363,6 +381,7 @@ def test_written_through_mapped_memory(tmp_path: Path, vault: Path) -> None:
     assert tool("tar", "-xzOf", made.path / "cora-full.tar.gz", "array.bin")[:3] == b"two"
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_brought_to_disk_all_is_read_again(
     tree: Path, vault: Path, others: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -374,6 +393,7 @@ def test_where_nothing_can_be_brought_to_disk_all_is_read_again(
     assert both(tree, vault, others, tmp_path).report["reused"]["frames"] == 0
 
 
+@pytest.mark.slow
 def test_a_log_of_a_database_that_moves(tree: Path, vault: Path, others: Path, tmp_path: Path) -> None:
     connection = sqlite3.connect(tree / "app.db")
     connection.execute("PRAGMA journal_mode=WAL")
@@ -405,6 +425,7 @@ def test_another_project_gives_nothing(tree: Path, project: Path, vault: Path) -
     assert backup(tree, vault, **SETTINGS).report["reused"]["backup"] is None
 
 
+@pytest.mark.slow
 def test_archives_do_not_crumble(tmp_path: Path, vault: Path) -> None:
     top = tmp_path / "daily"
     for number in range(600):

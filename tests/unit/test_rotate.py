@@ -81,6 +81,7 @@ def test_the_beginning_goes_and_nothing_is_lost(project: Path, vault: Path) -> N
     assert rotated(project, vault)["changed"] is False
 
 
+@pytest.mark.slow
 def test_again_and_again_with_a_writer(project: Path, vault: Path) -> None:
     log = project / "app.log"
     log.write_bytes(b"")
@@ -123,6 +124,7 @@ def test_killed_before_the_cut(project: Path, vault: Path, when: int) -> None:
     assert len(archives(vault)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rename", "fsync"])
 def test_killed_anywhere(project: Path, vault: Path, name: str, tmp_path: Path) -> None:
     log, trace = project / "app.log", tmp_path / "trace"

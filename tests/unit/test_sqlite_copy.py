@@ -375,6 +375,7 @@ def test_a_foreign_owner_keeps_everything_that_is_his(mode: str) -> None:
         assert sorted((path.name, path.stat().st_uid, path.stat().st_mtime_ns) for path in home.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_a_copy_begun_while_a_writer_opens_and_closes_stays_consistent(home: Path, out: Path) -> None:
     source = home / "cron.db"
     make_database(source, "wal", filler=5000)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from support.compare import differences, facts
 from support.engine import backup, restore
 from support.tools import TAR_EXTRACT, tool
@@ -38,6 +39,7 @@ def test_hard_links_between_hundreds_of_directories(tmp_path: Path, vault: Path)
     assert differences(expected, facts(tmp_path / "restored")) == []
 
 
+@pytest.mark.slow
 def test_a_tree_of_700_levels(tmp_path: Path, vault: Path) -> None:
     """In a process with the usual limit of open files, and with a path of 1,400 characters."""
     project = tmp_path / "project"
