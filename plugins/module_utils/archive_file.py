@@ -10,19 +10,24 @@ would wait for the thread that walks the project, and that one for them: two cor
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Optional
 
 from .archive_reader import ArchiveReader
 from .durable import VaultFile
+from .errors import CoraError, IntegrityError, VaultError
 from .index import Frame
 from .processes import Worker, worker_where_it_helps
 
-_READ_BYTES = 1024 * 1024
 #: So often the process is told how far the file has come, and the disk gets something to do.
 _TELL_BYTES = 16 * 1024 * 1024
 #: So much it may be asked to do before it has done any of it.
 _ASKED_AT_MOST = 64
+
+
+class DamagedFramesError(IntegrityError):
+    """Frames of the earlier archive are not what its index says; whoever asked to copy them may do without."""
 
 
 class _Follower:
@@ -36,50 +41,58 @@ class _Follower:
         self._earlier = earlier
         self._digest = hashlib.sha256()
         self._at = 0  # so far it is summed up
-        self._marked = (0, self._digest.copy())
+        self._marked = (0, self._digest)
 
     def add(self, data: bytes) -> None:
         """Sum up what was just appended."""
         self._digest.update(data)
         self._at += len(data)
 
-    def sum_up(self, end: int) -> None:
-        """Sum up what stands in the file."""
-        while self._at < end:
-            self.add(self._stream.read_at(self._at, min(_READ_BYTES, end - self._at)))
+    def read_again(self, frames: Sequence[tuple[int, str]]) -> None:
+        """Sum up frames that were appended, of these lengths and SHA-256: what the sum says is what was meant.
 
-    def copy(self, at: int, frames: Sequence[Frame]) -> None:
-        """Copy frames that follow one another in the earlier archive; none, where one of them is damaged.
+        :raises VaultError: when they are not what was written
+        """
+        for length_bytes, sha256 in frames:
+            data = self._stream.read_at(self._at, length_bytes)
+            if hashlib.sha256(data).hexdigest() != sha256:
+                raise VaultError("The new archive is not what was written: did somebody change it, or is memory bad?")
+            self.add(data)
 
-        :param at: where they come to stand; all before it is there
+    def copy(self, frames: Sequence[Frame]) -> None:
+        """Append frames that follow one another in the earlier archive; none, where one of them is damaged.
+
         :raises DamagedFramesError: when one is damaged
         """
         if self._earlier is None:
             raise ValueError("There is no earlier archive to copy from.")
-        self.sum_up(at)
-        data = self._earlier.packed_frames(frames)
-        if not self._stream.clone_at(at, self._earlier.fileno(), frames[0].offset, len(data)):
-            self._stream.write_at(at, data)
-            self._stream.start_writing_out(at, len(data))
+        try:
+            data = self._earlier.packed_frames(frames)
+        except IntegrityError as error:
+            raise DamagedFramesError(str(error)) from error
+        if not self._stream.clone_at(self._at, self._earlier.fileno(), frames[0].offset, len(data)):
+            self._stream.write_at(self._at, data)
+            self._stream.start_writing_out(self._at, len(data))
         self.add(data)
 
-    def mark(self, end: int) -> None:
+    def mark(self) -> None:
         """Remember the sum of all so far."""
-        self.sum_up(end)
         self._marked = self._at, self._digest.copy()
 
     def go_back(self) -> None:
         """Forget what came after the mark."""
         self._at, self._digest = self._marked[0], self._marked[1].copy()
 
-    def sha256(self, end: int) -> str:
-        """Sum of the whole file."""
-        self.sum_up(end)
+    def sha256(self) -> str:
+        """Sum of all so far."""
         return self._digest.hexdigest()
 
 
 class ArchiveFile:
     """A new archive, to be closed before the stream is. Used by one thread at a time.
+
+    Once a call failed it is of no use, and every other call raises the same error: a process may tell late that
+    something went wrong, and whoever is told need not be the one who asked.
 
     :param stream: the file, new and empty
     :param earlier: the archive that frames are copied from, where there is one
@@ -90,7 +103,9 @@ class ArchiveFile:
         self._follower = _Follower(stream, earlier)
         self._worker = None if earlier is None else worker_where_it_helps(self._follow)
         self._asked = 0
-        self._told = 0
+        self._untold: list[tuple[int, str]] = []  # frames that the process does not know of yet
+        self._handed_out = self._marked = 0
+        self._failure: Optional[CoraError] = None
         self.length_bytes = 0
 
     def __enter__(self) -> ArchiveFile:
@@ -100,65 +115,89 @@ class ArchiveFile:
         if self._worker is not None:
             self._worker.stop()
 
-    def append(self, data: bytes) -> None:
-        """Append bytes.
+    def append(self, data: bytes, sha256: str) -> None:
+        """Append a frame.
 
-        :raises VaultError: when they cannot be written; so may every other call for what an earlier one left to do
+        :raises VaultError: when it, or something before it, cannot be written
         """
-        self._stream.write(data)
-        self.length_bytes += len(data)
-        if self._worker is None:
-            self._follower.add(data)
-        if self.length_bytes - self._told >= _TELL_BYTES:
-            start = self._told
-            self._ask("sum_up", self.length_bytes)
-            self._stream.start_writing_out(start, self.length_bytes - start)
+        with self._failing_for_good():
+            self._stream.write(data)
+            self.length_bytes += len(data)
+            if self._worker is None:
+                self._follower.add(data)
+            else:
+                self._untold.append((len(data), sha256))
+            if self.length_bytes - self._handed_out >= _TELL_BYTES:
+                self._hand_out()
 
     def append_copy(self, frames: Sequence[Frame]) -> None:
         """Append frames that follow one another in the earlier archive.
 
-        :raises DamagedFramesError: when one of these, or of an earlier call, is damaged; the file is of no use then
+        :raises DamagedFramesError: when one of these, or of an earlier call, is damaged
         """
-        self._ask("copy", self.length_bytes, frames)
-        self.length_bytes += sum(frame.length_bytes for frame in frames)
-        self._stream.go_to(self.length_bytes)
+        with self._failing_for_good():
+            self._hand_out()
+            self._ask("copy", frames)
+            self.length_bytes += sum(frame.length_bytes for frame in frames)
+            self._handed_out = self.length_bytes
+            self._stream.go_to(self.length_bytes)
 
     def mark(self) -> None:
         """What comes from here on may be taken back."""
-        self._ask("mark", self.length_bytes)
-        self._marked = self.length_bytes
+        with self._failing_for_good():
+            self._hand_out()
+            self._ask("mark")
+            self._marked = self.length_bytes
 
     def take_back(self) -> None:
         """Throw away what was appended since the mark."""
-        self._ask("go_back")
-        self._await_all()  # nobody reads any more what is cut off now
-        self._stream.cut(self._marked)
-        self.length_bytes = self._told = self._marked
+        with self._failing_for_good():
+            self._untold.clear()
+            self._ask("go_back")
+            self._await_all()  # nobody reads any more what is cut off now
+            self._stream.cut(self._marked)
+            self.length_bytes = self._handed_out = self._marked
 
     def sha256(self) -> str:
         """SHA-256 of the whole file, once everything is in it."""
-        if self._worker is None:
-            return self._follower.sha256(self.length_bytes)
-        self._ask("sha256", self.length_bytes)
-        return str(self._await_all())
+        with self._failing_for_good():
+            if self._worker is None:
+                return self._follower.sha256()
+            self._hand_out()
+            self._ask("sha256")
+            return str(self._await_all())
+
+    @contextmanager
+    def _failing_for_good(self) -> Iterator[None]:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            yield
+        except CoraError as error:
+            self._failure = error
+            raise
+
+    def _hand_out(self) -> None:
+        """What was appended goes to the kernel, and from there to the disk; the process hears of it."""
+        self._stream.flush()
+        self._stream.start_writing_out(self._handed_out, self.length_bytes - self._handed_out)
+        self._handed_out = self.length_bytes
+        if self._untold:
+            self._ask("read_again", self._untold)
+            self._untold = []
 
     def _ask(self, what: str, *arguments: Any) -> None:
         if self._worker is None:
-            self._stream.flush()
             getattr(self._follower, what)(*arguments)
-            self._told = self.length_bytes
             return
         while self._asked and (self._asked >= _ASKED_AT_MOST or self._worker.has_answered):
             self._await_one(self._worker)
-        self._stream.flush()
         self._worker.send((what, arguments))
         self._asked += 1
-        self._told = self.length_bytes
 
     def _await_one(self, worker: Worker) -> Any:
-        answer = worker.receive()
         self._asked -= 1
-        return answer
+        return worker.receive()
 
     def _await_all(self) -> Any:
         answer = None

@@ -31,10 +31,6 @@ STREAM_FROM_FRAMES = 8
 LARGEST_FRAME_BYTES = 256 * 1024 * 1024
 
 
-class DamagedFramesError(IntegrityError):
-    """Frames of the archive that is read are not what its index says."""
-
-
 Buffer = Union[bytes, memoryview]
 Pieces = Iterable[tuple[int, Buffer]]
 
@@ -177,33 +173,26 @@ class ArchiveReader:
 
         :raises IntegrityError: when it is not what the index says
         """
-        return decompress(self.packed_frame(frame), frame.size_bytes)
-
-    def packed_frame(self, frame: Frame) -> bytes:
-        """A frame as it stands in the archive, compressed.
-
-        :raises IntegrityError: when it is not what the index says, or cannot be read
-        """
-        return self.packed_frames([frame])
+        return decompress(self.packed_frames([frame]), frame.size_bytes)
 
     def packed_frames(self, frames: Sequence[Frame]) -> bytes:
-        """Frames that follow one another, as they stand in the archive.
+        """Frames that follow one another, compressed as they stand in the archive.
 
-        :raises DamagedFramesError: when one of them is not what the index says, or cannot be read
+        :raises IntegrityError: when one of them is not what the index says, or cannot be read
         """
         if any(
             not 0 < frame.length_bytes <= self.size_bytes or frame.size_bytes > LARGEST_FRAME_BYTES for frame in frames
         ):
-            raise DamagedFramesError(f"{layout.INDEX} names a frame of the archive that cannot be.")
+            raise IntegrityError(f"{layout.INDEX} names a frame of the archive that cannot be.")
         try:
             data = os.pread(self._fd, sum(frame.length_bytes for frame in frames), frames[0].offset)
         except OSError as error:
-            raise DamagedFramesError(f"{printable(self.path)} cannot be read: {error.strerror}.") from error
+            raise IntegrityError(f"{printable(self.path)} cannot be read: {error.strerror}.") from error
         view = memoryview(data)
         at = 0
         for frame in frames:
             if hashlib.sha256(view[at : at + frame.length_bytes]).hexdigest() != frame.sha256:
-                raise DamagedFramesError(
+                raise IntegrityError(
                     f"Bytes {frame.offset} to {frame.offset + frame.length_bytes} of the archive are damaged."
                 )
             at += frame.length_bytes
@@ -220,7 +209,7 @@ class ArchiveReader:
     def _what_is_wrong(self, frame: Frame) -> tuple[Frame, str]:
         try:
             self.packed_frames([frame])
-        except DamagedFramesError as error:
+        except IntegrityError as error:
             return frame, str(error)
         return frame, ""
 

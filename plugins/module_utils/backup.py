@@ -18,11 +18,11 @@ from functools import partial
 from typing import Any, Optional
 
 from . import durable, layout
-from .archive_reader import DamagedFramesError
+from .archive_file import DamagedFramesError
 from .archive_writer import ArchiveTotals, ArchiveWriter
 from .describe import large_files_text, manifest, report
 from .earlier_backup import EarlierBackup, open_earlier
-from .errors import ProgramError, ProjectError, SealError, SettingsError
+from .errors import IntegrityError, ProgramError, ProjectError, SealError, SettingsError
 from .git_repo import GitRepo
 from .inner_repositories import inner_repository_warnings
 from .names import printable
@@ -219,15 +219,19 @@ def _write_reusing(
     cost every backup, and this happens once in years.
     """
     known: dict[int, str] = {}
-    for _attempt in range(_REUSED_ATTEMPTS):
+    for attempts_left in reversed(range(_REUSED_ATTEMPTS)):
         take = partial(_reuse, settings, earlier, known)
         try:
             return write_archive(settings, staged, layout.ARCHIVE, progress, take, earlier.reader)
         except DamagedFramesError:
-            known.update(earlier.reader.damaged_frames())
             remove_unpublished(staged)
             durable.make_directories(staged)
             _start_progress(settings, earlier, progress)
+        if attempts_left:
+            try:
+                known.update(earlier.reader.damaged_frames())
+            except IntegrityError:
+                break  # its index could be read a moment ago
     return None
 
 

@@ -17,6 +17,8 @@ from .names import to_bytes
 
 #: All that SQLite keeps beside a database; what was committed is in the database once they are gone.
 SIDE_FILES = ("-wal", "-shm", "-journal")
+#: How databases usually are named; what is one is told by its content.
+DATABASE_NAMES = (".db", ".sqlite", ".sqlite3")
 _WITH_CONTENT = ("-wal", "-journal")
 _NAME_BYTES = 255
 

@@ -73,9 +73,9 @@ class Worker:
 
     def stop(self) -> None:
         """Kill it, if it is still there, and collect it."""
-        self.connection.close()
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
+        self.connection.close()  # after that, or it would complain that nobody reads its answers
         with suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
 

@@ -17,7 +17,7 @@ from . import durable, layout
 from .archive_file import ArchiveFile
 from .archive_reader import ArchiveReader
 from .archive_writer import IN_MEMORY_BYTES, ArchiveTotals, ArchiveWriter
-from .beside_database import is_side_file
+from .beside_database import DATABASE_NAMES, is_side_file
 from .clean_pages import CleanPages
 from .errors import ProjectError
 from .frame_building import Item
@@ -47,7 +47,6 @@ from .tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK
 from .verified_copy import copy_verified
 
 _SQLITE_HEADER_BYTES = 16
-_DATABASE_NAMES = (".db", ".sqlite", ".sqlite3")
 _LOCK_TIMEOUT_SECONDS = 60.0
 
 
@@ -185,8 +184,8 @@ class ProjectArchiver:
             self._may_be_critical(found, size_bytes)
 
     def adopt_alike(self, found: Iterable[Found], unpacked_bytes: int) -> None:
-        """Count directories and plain files whose frames an earlier backup gave: :meth:`adopt` of many at once, none of
-        them so large that it is listed.
+        """Count directories and plain files whose frames an earlier backup gave: :meth:`adopt` of many at once, about
+        none of which there is more to say.
 
         :param unpacked_bytes: of these frames
         """
@@ -199,7 +198,6 @@ class ProjectArchiver:
             size_bytes += one.status.st_size
             # more than that only a file with holes measures
             stored_bytes += min(one.status.st_size, unpacked_bytes)
-            self._warn_of_odd_name(one, one.status)
         self.taken.size_bytes += size_bytes
         self.taken.stored_bytes += stored_bytes
         self._count(DIRECTORY, directories)
@@ -279,7 +277,7 @@ class ProjectArchiver:
         return found.status.st_size > self._settings.log_cap_bytes and self._logs.matches(found.path)
 
     def _warn_of_odd_name(self, found: Found, status: os.stat_result) -> None:
-        if status.st_size and found.path.endswith(_DATABASE_NAMES):
+        if status.st_size and found.path.endswith(DATABASE_NAMES):
             self._warn(
                 found, "is named like a database but is none that SQLite knows (encrypted?): kept as a plain file"
             )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,7 +136,7 @@ def _plan(request: RestoreRequest) -> _Planned:
     if request.scenario in ("plan", "full"):
         _check_no_link(project)
         exclude = tuple(report["settings"]["exclude"])
-        with finished_after(lambda: _verify(request, state)):
+        with nullcontext() if request.scenario == "plan" else finished_after(lambda: _verify(request, state)):
             summary = PlanSummary(plan_tree(source, project, exclude, created_ns(backup_id), vault=request.vault))
     else:
         _verify(request, state)

@@ -127,24 +127,30 @@ class FrameReuse:
             return
         while self._now is not None:
             now = self._now
-            # nearly always that is all there is to do
-            allowed = self._rules.allow_line(now.group.lines[self._at], found)
-            needed = allowed is None or self._rules.needs_entry(found)
-            entry = self._parse(now) if needed else None
-            if needed and entry is None:
-                break
-            if entry is not None and allowed is None:
-                if path_key(found.path) < path_key(entry.path):
-                    break
-                if entry.path != found.path:
-                    self._spoil()  # the entry is gone
-                    self._step()
-                    continue
-                allowed = not now.spoiled and self._rules.allow(entry, found) and self._fits_links(now, entry, found)
-            self._keep_or_take(now, found, entry, allowed=bool(allowed))
-            return
-        self._spoil(only_begun=True)  # found is new
+            allowed, entry = self._judge(now, found)
+            if allowed is not None:
+                self._keep_or_take(now, found, entry, allowed=allowed)
+                return
+            if entry is None or path_key(found.path) < path_key(entry.path):
+                break  # found is new
+            self._spoil()  # the entry is gone
+            self._step()
+        self._spoil(only_begun=True)
         self._archiver.take(found)
+
+    def _judge(self, now: _Candidate, found: Found) -> tuple[Optional[bool], Optional[Entry]]:
+        """Whether what comes next in the earlier archive is what was found, as it is now; None where it is something
+        else. And its entry, where that has to be known.
+        """
+        allowed = self._rules.allow_line(now.group.lines[self._at], found)
+        if allowed is not None and not self._rules.needs_entry(found):
+            return allowed, None  # nearly always
+        entry = self._parse(now)
+        if entry is None or entry.path != found.path:
+            return None, entry
+        if allowed is None:
+            allowed = not now.spoiled and self._rules.allow(entry, found) and self._fits_links(now, entry, found)
+        return allowed, entry
 
     def _parse(self, now: _Candidate) -> Optional[Entry]:
         """The entry that comes next; None where its line is damaged: then all that comes is read."""
@@ -240,7 +246,9 @@ class FrameReuse:
             self._read(now)
 
     def _copy(self, candidate: _Candidate) -> bool:
-        """Copy frames and plain copies; where something is damaged nothing is, and it is noted."""
+        """Copy frames and plain copies; where one is known to be damaged, or a plain copy is, nothing is, and it is
+        noted. What else is damaged is told when it is copied.
+        """
         group = candidate.group
         wrong = [self._damaged[frame.number] for frame in group.frames if frame.number in self._damaged]
         if wrong:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from . import layout
+from .beside_database import DATABASE_NAMES
 from .changes import is_unchanged
 from .earlier_backup import EarlierBackup
 from .index import Entry, same_line
@@ -59,9 +60,9 @@ class ReuseRules:
         )
 
     def needs_entry(self, found: Found) -> bool:
-        """Whether what becomes of a file that was allowed by its line depends on more of its entry: its digest."""
-        size_bytes = found.status.st_size
-        return found.path in self._critical_paths or size_bytes > self._needed_from_bytes
+        """Whether there is more to do with a file that was allowed by its line: it is copied, listed, or warned of."""
+        is_large = found.status.st_size > self._needed_from_bytes
+        return is_large or found.path in self._critical_paths or found.path.endswith(DATABASE_NAMES)
 
     def allow_line(self, line: str, found: Found) -> Optional[bool]:
         """The same as :meth:`allow` without parsing the line of the entry; None where that does not tell, or the line

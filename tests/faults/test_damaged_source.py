@@ -8,10 +8,19 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.cora.backup.plugins.module_utils import processes, source_files
+from ansible_collections.cora.backup.plugins.module_utils.archive_reader import ArchiveReader
+from ansible_collections.cora.backup.plugins.module_utils.backup import create_backup
+from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError
+from ansible_collections.cora.backup.plugins.module_utils.index import Frame
+from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
+from ansible_collections.cora.backup.plugins.module_utils.source_files import UnreadableError
+from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
 from faults.lab import check_backup, dump, engine, make_project, open_flags, tool
 
 #: Some minutes together: left out by test.sh --fast.
@@ -117,3 +126,67 @@ def test_an_older_backup_serves_where_the_newest_is_damaged(lab: Lab) -> None:
     reused = lab.back_up_again()["reused"]
     assert reused["backup"] == older
     assert reused["frames"] > 0
+
+
+@pytest.mark.parametrize("at", [5_000_000, 22_000_000], ids=["in a large file", "among small ones"])
+def test_a_damaged_frame_before_a_large_file_that_changed(at: int, lab: Lab) -> None:
+    """The damage is told while that file is streamed, to the thread that writes."""
+    (lab.project / "zz-huge.bin").write_bytes(random.Random(2).randbytes(60_000_000))
+    lab.flip("cora-full.tar.gz", at)
+    assert lab.back_up_again()["reused"]["damaged"] == 1
+
+
+def test_a_large_file_that_cannot_be_read_after_a_damaged_frame(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for what the writing thread is told, when reading the file is given up in that moment."""
+    (lab.project / "zz-huge.bin").write_bytes(random.Random(2).randbytes(60_000_000))
+    lab.flip("cora-full.tar.gz", 22_000_000)
+    read = source_files.StreamedFile._data
+
+    def failing(self: source_files.StreamedFile, offset: int, length: int) -> Iterator[bytes]:
+        if self.status.st_size == 60_000_000:
+            yield from read(self, offset, 50_000_000)
+            raise UnreadableError("Input/output error")
+        yield from read(self, offset, length)
+
+    monkeypatch.setattr(source_files.StreamedFile, "_data", failing)
+    result = create_backup(BackupSettings(project=str(lab.project), vault=str(lab.vault)))
+    assert result["incomplete"] is True
+    assert lab.earlier.name in " ".join(result["warnings"])
+    found = verify_backup(str(lab.vault), result["id"])
+    assert found["ok"], found["damaged"]
+
+
+def test_the_index_fails_while_damaged_frames_are_looked_for(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.flip("cora-full.tar.gz", 100)
+
+    def failing(_self: ArchiveReader) -> dict[int, str]:
+        raise IntegrityError("INDEX.jsonl.gz cannot be read: Input/output error")
+
+    monkeypatch.setattr(ArchiveReader, "damaged_frames", failing)
+    assert_all_is_read(lab, create_backup(BackupSettings(project=str(lab.project), vault=str(lab.vault))))
+
+
+def test_other_damage_each_time(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails just now: what was intact when it was looked at is not when it is copied."""
+    attempts: list[int] = []
+
+    def failing(_self: ArchiveReader, frames: Sequence[Frame]) -> bytes:
+        attempts.append(len(frames))
+        raise IntegrityError("Bytes 0 to 1 of the archive are damaged.")
+
+    monkeypatch.setattr(processes, "cores", lambda: 1)  # else it is another process that counts
+    with monkeypatch.context() as patched:
+        patched.setattr(ArchiveReader, "packed_frames", failing)
+        patched.setattr(ArchiveReader, "damaged_frames", lambda _self: {})
+        result = create_backup(BackupSettings(project=str(lab.project), vault=str(lab.vault)))
+    assert len(attempts) == 2
+    assert_all_is_read(lab, result)
+
+
+def assert_all_is_read(lab: Lab, result: dict[str, Any]) -> None:
+    assert result["incomplete"] is False
+    assert result["reused"]["frames"] == 0
+    assert lab.earlier.name in " ".join(result["warnings"])
+    assert os.listdir(lab.vault / ".cora" / "staging") == []
+    found = verify_backup(str(lab.vault), result["id"])
+    assert found["ok"], found["damaged"]

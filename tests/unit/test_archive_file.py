@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils import processes
-from ansible_collections.cora.backup.plugins.module_utils.archive_file import ArchiveFile
-from ansible_collections.cora.backup.plugins.module_utils.archive_reader import ArchiveReader, DamagedFramesError
+from ansible_collections.cora.backup.plugins.module_utils.archive_file import ArchiveFile, DamagedFramesError
+from ansible_collections.cora.backup.plugins.module_utils.archive_reader import ArchiveReader
 from ansible_collections.cora.backup.plugins.module_utils.durable import VaultFile
-from ansible_collections.cora.backup.plugins.module_utils.errors import VaultError, WorkerError
+from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError, VaultError, WorkerError
 from ansible_collections.cora.backup.plugins.module_utils.index import Frame
 from support.tools import tool
 
@@ -60,6 +60,10 @@ def archive(path: Path, earlier: ArchiveReader) -> Iterator[ArchiveFile]:
         yield file
 
 
+def append(file: ArchiveFile, data: bytes) -> None:
+    file.append(data, hashlib.sha256(data).hexdigest())
+
+
 def assert_no_child_is_left() -> None:
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
@@ -73,7 +77,7 @@ def test_what_is_appended_and_what_is_copied(earlier: ArchiveReader, tmp_path: P
         for number in range(12):
             for size_bytes in (1, chance.randrange(3_000_000), 4096):
                 data = chance.randbytes(size_bytes)
-                file.append(data)
+                append(file, data)
                 expected += data
             run = old[number * 3 : number * 3 + 1 + number % 3]
             file.append_copy(run)
@@ -89,14 +93,14 @@ def test_what_is_taken_back_leaves_no_trace(earlier: ArchiveReader, tmp_path: Pa
     target, old = tmp_path / "new", frames(earlier)
     with archive(target, earlier) as file:
         file.append_copy(old[:5])
-        file.append(b"kept")
+        append(file, b"kept")
         for size_bytes in (20_000_000, 100, 40_000_000):
             file.mark()
             for _number in range(4):
-                file.append(bytes(size_bytes // 4))
+                append(file, bytes(size_bytes // 4))
             file.take_back()
         file.mark()
-        file.append(b"kept as well")
+        append(file, b"kept as well")
         file.append_copy(old[5:9])
         digest = file.sha256()
     source = Path(earlier.path).read_bytes()
@@ -114,7 +118,7 @@ def test_a_damaged_frame_is_not_copied(earlier: ArchiveReader, tmp_path: Path, c
         pytest.raises(DamagedFramesError, match=f"Bytes {7 * FRAME_BYTES} to {8 * FRAME_BYTES}"),
         archive(tmp_path / "new", earlier) as file,
     ):
-        file.append(b"before")
+        append(file, b"before")
         for number in range(0, FRAMES, 4):
             file.append_copy(old[number : number + 4])
         file.sha256()
@@ -166,10 +170,58 @@ def test_a_process_that_is_killed(earlier: ArchiveReader, tmp_path: Path, four_c
     assert_no_child_is_left()
 
 
-def test_somebody_cuts_the_new_archive(earlier: ArchiveReader, tmp_path: Path, four_cores: None) -> None:
-    with pytest.raises(VaultError, match="somebody else cut it"), archive(tmp_path / "new", earlier) as file:
-        file.append(bytes(17_000_000))
-        os.truncate(tmp_path / "new", 10)
-        file.append(bytes(17_000_000))
-        os.truncate(tmp_path / "new", 10)
+def test_somebody_changes_the_new_archive(earlier: ArchiveReader, tmp_path: Path, four_cores: None) -> None:
+    """Before it is summed up: the sum would be right, and of what nobody meant."""
+    target = tmp_path / "new"
+    with pytest.raises(VaultError, match="is not what was written"), archive(target, earlier) as file:
+        append(file, b"first")
+        append(file, bytes(1_000_000))
+        file.mark()  # now it is in the file
+        append(file, bytes(2_000_000))
+        with target.open("r+b") as stream:
+            stream.truncate(1000)
         file.sha256()
+
+
+@pytest.mark.parametrize("how", ["damaged", "full"])
+def test_after_a_failure_every_call_brings_it_again(
+    earlier: ArchiveReader, tmp_path: Path, cores: int, how: str
+) -> None:
+    """Whoever asks next need not be who is told: the thread that writes may be waited for by nobody."""
+    old = frames(earlier)
+    place = tmp_path if how == "damaged" else tool_mount(tmp_path)
+    error, text = (IntegrityError, "are damaged") if how == "damaged" else (VaultError, "file system is full")
+    try:
+        with archive(place / "new", earlier) as file:
+            bad = [old[0]._replace(sha256="0" * 64)] if how == "damaged" else old[:12]
+            with pytest.raises(error, match=text):
+                file.append_copy(bad)
+                file.mark()
+                file.sha256()
+            calls = (
+                lambda: append(file, b"more"),
+                lambda: file.append_copy(old[:1]),
+                file.mark,
+                file.take_back,
+                file.sha256,
+            )
+            for call in calls * 2:
+                with pytest.raises(error, match=text):
+                    call()
+            raise KeyError  # closing, the full disk would fail once more
+    except KeyError:
+        pass
+    finally:
+        if how == "full":
+            tool("umount", place)
+    assert_no_child_is_left()
+
+
+def test_a_process_with_unread_answers_ends_in_silence(
+    earlier: ArchiveReader, tmp_path: Path, four_cores: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(5):
+        with archive(tmp_path / f"new{number}", earlier) as file:
+            for frame in frames(earlier):
+                file.append_copy([frame])
+    assert capfd.readouterr().err == ""

@@ -89,7 +89,8 @@ def original(scratch: Path) -> Path:
     os.setxattr(top / "README.md", "user.note", b"kept")
     for name in ("app.db", "src/part3/small.sqlite"):
         make_database(top / name)
-    (top / "fake.db").write_text("no database at all\n")
+    for name in ("fake.db", "fake_WORK_LOG.db", "fake_z.db"):  # a plain file, one that is critical, a plain one
+        (top / name).write_text("no database at all\n")
     return top
 
 
