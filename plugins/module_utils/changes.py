@@ -20,15 +20,15 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from .beside_database import is_side_file
-from .index import Entry
-from .merge import side_by_side
+from .index import Entry, same_line
 from .names import path_key, with_parents
 from .patterns import PathFilter
 from .scan import Found, ScanNotes, read_link, walk
 from .settings import BackupSettings
 from .source import Layer, Source
 from .source_files import UnreadableError, open_source, wal_identity
-from .tar_format import FILE, HARDLINK, SYMLINK
+from .state_beside import side_by_side_but_same
+from .tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK
 
 _CHUNK_BYTES = 1024 * 1024
 
@@ -80,7 +80,8 @@ class ChangeFinder:
         walked = walk(
             self._settings.project, PathFilter(self._settings.exclude), self.changes.notes, vault=self._settings.vault
         )
-        pairs = side_by_side(self._state.placed(), self._compared(walked), _placed_path, _found_path)
+        pass_same = _pass_by if until_first else self._pass_same
+        pairs = side_by_side_but_same(self._state, self._compared(walked), is_line_of, pass_same)
         back: set[str] = set()
         gone: set[str] = set()
         for placed, found in pairs:
@@ -100,6 +101,7 @@ class ChangeFinder:
         # and that it cannot be read has to be told, once
         self.changes.since_last = self.changes.since_last or bool(gone) or not hidden <= self._unreadable_before
         self.changes.deleted = sorted(gone | (self._state.deleted - back), key=path_key)
+        self.changes.critical.sort(key=path_key)
         self._add_names_without_content()
         self._add_other_names()
         self._add_directories()
@@ -138,6 +140,11 @@ class ChangeFinder:
             elif is_side_file(found.path, self._databases_read):
                 self.changes.paths.append(found.path)
 
+    def _pass_same(self, found: Found) -> None:
+        """What :meth:`_look` does with a file or directory that is as it is in the base."""
+        if found.kind == FILE and self._critical.matches(found.path):
+            self.changes.critical.append(found.path)
+
     def _look(self, found: Found, placed: Optional[tuple[Entry, Layer]]) -> None:
         entry = placed[0] if placed else None
         if found.kind == FILE and (self._critical.matches(found.path) or (entry is not None and entry.database)):
@@ -167,12 +174,24 @@ class ChangeFinder:
         return False
 
 
-def _placed_path(placed: tuple[Entry, Layer]) -> str:
-    return placed[0].path
+def _pass_by(_found: Found) -> None:
+    """Nothing is to be done with it."""
 
 
-def _found_path(found: Found) -> str:
-    return found.path
+def is_line_of(line: str, found: Found) -> bool:
+    """Whether a line of an index is that of a file or directory that still is what stands in the project.
+
+    Never wrong where it says so; where it does not, the entry has to be parsed, and :func:`is_unchanged` tells.
+    """
+    status = found.status
+    if found.kind == FILE and status.st_nlink == 1:
+        size_bytes = status.st_size
+    elif found.kind == DIRECTORY:
+        size_bytes = 0
+    else:
+        return False
+    identity = size_bytes, status.st_ctime_ns, status.st_ino
+    return same_line(line, found.path, found.kind, status, identity=identity, size_bytes=size_bytes)
 
 
 def is_unchanged(entry: Entry, found: Found) -> bool:

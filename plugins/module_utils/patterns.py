@@ -43,6 +43,8 @@ class PathFilter:
         self._rules = [
             (bool(include), re.compile("|".join(group), re.DOTALL)) for include, group in _runs(pattern_class, patterns)
         ]
+        #: Whether a file is meant only with a directory above it: a walk need not ask for files then.
+        self.only_directories = all(pattern.endswith("/") and not pattern.startswith("!") for pattern in patterns)
 
     def matches(self, path: str, *, is_dir: bool = False) -> bool:
         """Whether C(path) itself is meant. A directory's content is not asked for: a caller does not descend."""

@@ -15,9 +15,9 @@ from typing import Any, Optional
 
 from . import layout
 from .beside_database import DATABASE_NAMES
-from .changes import is_unchanged
+from .changes import is_line_of, is_unchanged
 from .earlier_backup import EarlierBackup
-from .index import Entry, same_line
+from .index import Entry
 from .items import Owners
 from .patterns import PathFilter
 from .scan import Found
@@ -67,21 +67,11 @@ class ReuseRules:
     def allow_line(self, line: str, found: Found) -> Optional[bool]:
         """The same as :meth:`allow` without parsing the line of the entry; None where that does not tell, or the line
         is that of another path."""
-        status = found.status
-        if found.kind == FILE:
-            if status.st_nlink > 1:
-                return None
-            size_bytes = status.st_size
-        elif found.kind == DIRECTORY:
-            size_bytes = 0
-        else:
+        if not is_line_of(line, found):
             return None
-        identity = size_bytes, status.st_ctime_ns, status.st_ino
-        if not same_line(line, found.path, found.kind, status, identity=identity, size_bytes=size_bytes):
-            return None
-        if found.path in self._try_again or not self._is_owned_as_before((status.st_uid, status.st_gid)):
+        if found.path in self._try_again or not self._is_owned_as_before((found.status.st_uid, found.status.st_gid)):
             return False
-        return found.kind == DIRECTORY or self._allow_content(found, size_bytes, cut_bytes=0)
+        return found.kind == DIRECTORY or self._allow_content(found, found.status.st_size, cut_bytes=0)
 
     def allow(self, entry: Entry, found: Found) -> bool:
         """Whether the entry can be taken over as it is."""

@@ -157,7 +157,8 @@ def _inspect(
     except OSError as error:
         notes.unreadable.append((path, error.strerror or "cannot be read"))
         return None
-    if exclude.matches(path, is_dir=stat.S_ISDIR(status.st_mode)):
+    is_dir = stat.S_ISDIR(status.st_mode)
+    if (is_dir or not exclude.only_directories) and exclude.matches(path, is_dir=is_dir):
         notes.exclude(path)
         return None
     kind = kind_of(status.st_mode)
