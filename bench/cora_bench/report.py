@@ -39,8 +39,9 @@ _LIMITS = """\
   the other.
 - **One file in a hundred changed**: spread evenly, these touch every fourth frame, and all files of such a frame are
   read, hashed and compressed again: as much work as all the rest.
-- **Full restore**: the plan, and the sums beside it, take a tenth of it; the rest is the kernel's work for each file, and
-  the digest of each frame and each file, on all cores. It ends with everything on disk, which `tar` does not wait for.
+- **Full restore**: the plan, and the sums beside it, take a tenth of it; the rest is the kernel's work for each file,
+  and the digest of each frame and each file, on all cores. It ends with everything on disk, which `tar` does not wait
+  for.
 - **One file out** is `cora cat`, as `restic dump` is. `cora restore --file` also saves what it replaces, and goes
   through Ansible: about 2 s.
 
