@@ -30,7 +30,6 @@ STREAM_FROM_FRAMES = 8
 #: Frames measure up to 4 MiB, more only where thousands of small files have large extended attributes.
 LARGEST_FRAME_BYTES = 256 * 1024 * 1024
 
-
 Buffer = Union[bytes, memoryview]
 Pieces = Iterable[tuple[int, Buffer]]
 

@@ -190,8 +190,7 @@ def is_line_of(line: str, found: Found) -> bool:
         size_bytes = 0
     else:
         return False
-    identity = size_bytes, status.st_ctime_ns, status.st_ino
-    return same_line(line, found.path, found.kind, status, identity=identity, size_bytes=size_bytes)
+    return same_line(line, found.path, found.kind, status, size_bytes=size_bytes)
 
 
 def is_unchanged(entry: Entry, found: Found) -> bool:

@@ -11,15 +11,13 @@ and so does the frame that comes back; what describes them goes through a socket
 from __future__ import annotations
 
 import mmap
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Callable, Optional
 
 from .frame_building import Built, Item, build_shared
 from .index import Entry
 from .parallel import cores
-from .processes import Worker
+from .processes import Worker, where_processes_help
 from .tar_format import Member
 
 #: One thread reads for all of them, and has enough to do with these.
@@ -112,8 +110,5 @@ def _items(memory: memoryview, at: int, described: list[tuple[Member, Entry, int
 
 
 def frame_workers(place_bytes: int, *, align: bool) -> Optional[FrameWorkers]:
-    """Workers where they help and can be had: with one core, or threads at work, or no process left, there are none."""
-    if cores() > 1 and threading.active_count() == 1:
-        with suppress(OSError):
-            return FrameWorkers(place_bytes, align=align)
-    return None
+    """Workers, or None as of :func:`.processes.where_processes_help`."""
+    return where_processes_help(lambda: FrameWorkers(place_bytes, align=align))

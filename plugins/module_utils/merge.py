@@ -15,16 +15,26 @@ R = TypeVar("R")
 
 
 def side_by_side(
-    left: Iterable[L], right: Iterable[R], left_path: Callable[[L], str], right_path: Callable[[R], str]
+    left: Iterable[L],
+    right: Iterable[R],
+    left_path: Callable[[L], str],
+    right_path: Callable[[R], str],
+    is_passed: Callable[[L, R], bool] = lambda _item, _other: False,
 ) -> Iterator[tuple[Optional[L], Optional[R]]]:
     """Pairs of equal path; None stands where one side has no such path.
 
     Both must be sorted by :func:`.names.path_key`. An item is taken from
     C(right) only when the pair before it was dealt with.
+
+    :param is_passed: whether two are of equal path, and in no pair; asked first, and only of two that are next to come,
+        so that the path of what is left of them need not be known
     """
     others = iter(right)
     other = next(others, None)
     for item in left:
+        if other is not None and is_passed(item, other):
+            other = next(others, None)
+            continue
         path = left_path(item)
         while other is not None and right_path(other) != path and path_key(right_path(other)) < path_key(path):
             yield None, other

@@ -86,12 +86,17 @@ class Worker:
         return WorkerError(f"A worker process {how} before it was done (is there memory enough?).")
 
 
-def worker_where_it_helps(function: Callable[[Any], Any]) -> Optional[Worker]:
-    """A worker; None with one core, where threads are at work, and where there can be no more processes."""
+def where_processes_help(start: Callable[[], T]) -> Optional[T]:
+    """What starts processes; None with one core, where threads are at work, or where there can be no more of them."""
     if cores() > 1 and threading.active_count() == 1:
         with suppress(OSError):
-            return Worker(function)
+            return start()
     return None
+
+
+def worker_where_it_helps(function: Callable[[Any], Any]) -> Optional[Worker]:
+    """A worker, or None as of :func:`where_processes_help`."""
+    return where_processes_help(lambda: Worker(function))
 
 
 class Beside(Generic[R]):

@@ -9,11 +9,11 @@ Most lines of most indexes say what the walk sees. They are compared as they sta
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Callable, Optional
 
 from .index import Entry, parse_entries, read_frames_and_lines
 from .merge import side_by_side
-from .names import path_key
 from .scan import Found
 from .source import Layer, Source
 
@@ -38,15 +38,15 @@ def side_by_side_but_same(
     """
     base, *above = state.layers
     hidden = state.hidden_paths()
-    if not hidden:
-        yield from _layer_beside(base, walked, is_same, pass_same)
-        return
 
-    def is_seen_and_same(line: str, found: Found) -> bool:
-        return found.path not in hidden and is_same(line, found)
+    def is_passed(line: str, found: Found) -> bool:
+        passes = found.path not in hidden and is_same(line, found)
+        if passes:
+            pass_same(found)
+        return passes
 
+    pairs = _layer_beside(base, walked, is_passed)
     over = Source(tuple(above)).placed() if above else iter(())
-    pairs = _layer_beside(base, walked, is_seen_and_same, pass_same)
     for placed, pair in side_by_side(over, pairs, _placed_path, _pair_path):
         below, found = pair or (None, None)
         if placed is None and below is not None and below[0].path not in state.deleted:
@@ -55,33 +55,18 @@ def side_by_side_but_same(
             yield placed, found
 
 
-def _layer_beside(
-    layer: Layer,
-    walked: Iterable[Found],
-    is_same: Callable[[str, Found], bool],
-    pass_same: Callable[[Found], None],
-) -> Iterator[_Pair]:
-    others = iter(walked)
-    other = next(others, None)
-    for line in read_frames_and_lines(layer.index):
-        if not isinstance(line, str):
-            continue
-        if other is not None and is_same(line, other):
-            pass_same(other)
-            other = next(others, None)
-            continue
-        (entry,) = parse_entries(layer.index, [line])
-        while other is not None and other.path != entry.path and path_key(other.path) < path_key(entry.path):
-            yield None, other
-            other = next(others, None)
-        if other is not None and other.path == entry.path:
-            yield (entry, layer), other
-            other = next(others, None)
-        else:
-            yield (entry, layer), None
-    while other is not None:
-        yield None, other
-        other = next(others, None)
+def _layer_beside(layer: Layer, walked: Iterable[Found], is_passed: Callable[[str, Found], bool]) -> Iterator[_Pair]:
+    @lru_cache(maxsize=1)  # asked for its path, and then for itself
+    def parse(line: str) -> Entry:
+        return parse_entries(layer.index, [line])[0]
+
+    lines = (line for line in read_frames_and_lines(layer.index) if isinstance(line, str))
+    for line, found in side_by_side(lines, walked, lambda line: parse(line).path, _found_path, is_passed):
+        yield (None if line is None else (parse(line), layer)), found
+
+
+def _found_path(found: Found) -> str:
+    return found.path
 
 
 def _placed_path(placed: _Placed) -> str:

@@ -64,3 +64,9 @@ def remove_sealed(top: Path) -> None:
         # complains about links, on which there are no flags
         subprocess.run(["chattr", "-R", "-f", "-i", "-a", "--", top], stdin=subprocess.DEVNULL, check=False)
         shutil.rmtree(top)
+
+
+def assert_no_child_is_left() -> None:
+    """Whoever was forked has ended, and was waited for."""
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)

@@ -20,7 +20,7 @@ from ansible_collections.cora.backup.plugins.module_utils.archive_reader import 
 from ansible_collections.cora.backup.plugins.module_utils.durable import VaultFile
 from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError, VaultError, WorkerError
 from ansible_collections.cora.backup.plugins.module_utils.index import Frame
-from support.tools import tool
+from support.tools import assert_no_child_is_left, tool
 
 FRAME_BYTES = 300_000
 FRAMES = 40
@@ -62,11 +62,6 @@ def archive(path: Path, earlier: ArchiveReader) -> Iterator[ArchiveFile]:
 
 def append(file: ArchiveFile, data: bytes) -> None:
     file.append(data, hashlib.sha256(data).hexdigest())
-
-
-def assert_no_child_is_left() -> None:
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
 
 
 def test_what_is_appended_and_what_is_copied(earlier: ArchiveReader, tmp_path: Path, cores: int) -> None:

@@ -15,20 +15,22 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ansible_collections.cora.backup.plugins.module_utils import archive_writer, frame_workers, source_files
+from ansible_collections.cora.backup.plugins.module_utils import archive_writer, frame_workers, processes, source_files
 from ansible_collections.cora.backup.plugins.module_utils.errors import WorkerError
 from ansible_collections.cora.backup.plugins.module_utils.frame_building import Built, Item, build_shared
 from ansible_collections.cora.backup.plugins.module_utils.frame_workers import FrameWorkers
 from ansible_collections.cora.backup.plugins.module_utils.index import Entry
 from ansible_collections.cora.backup.plugins.module_utils.tar_format import FILE, Member
 from support.engine import backup
+from support.tools import assert_no_child_is_left
 
 ALL_CORES = 4
 
 
 @pytest.fixture(autouse=True)
 def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_workers, "cores", lambda: ALL_CORES)
+    for module in (frame_workers, processes):
+        monkeypatch.setattr(module, "cores", lambda: ALL_CORES)
 
 
 @pytest.fixture
@@ -52,11 +54,6 @@ def item(number: int, data: bytes) -> Item:
         Entry(path, FILE, len(data), 0o644, 0, 0, 0, 0, 0),
         data,
     )
-
-
-def assert_no_child_is_left() -> None:
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
 
 
 def packed_frames(count: int, size_bytes: int) -> Iterator[list[Item]]:
@@ -91,7 +88,7 @@ def test_more_than_a_place_holds_is_refused() -> None:
 def without_workers(monkeypatch: pytest.MonkeyPatch, how: str) -> Iterator[None]:
     """Ways not to have any."""
     if how == "one core":
-        monkeypatch.setattr(frame_workers, "cores", lambda: 1)
+        monkeypatch.setattr(processes, "cores", lambda: 1)
     elif how == "no process can be made":
 
         def refuse() -> int:

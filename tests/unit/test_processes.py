@@ -19,13 +19,9 @@ import pytest
 from ansible_collections.cora.backup.plugins.module_utils import processes
 from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError, WorkerError
 from ansible_collections.cora.backup.plugins.module_utils.processes import finished_after, forked_map
+from support.tools import assert_no_child_is_left
 
 COLLECTIONS = Path(__file__).resolve().parents[2] / "playbooks" / "collections"
-
-
-def assert_none_is_left() -> None:
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
 
 
 def with_pid(number: int) -> tuple[int, int]:
@@ -37,13 +33,13 @@ def test_every_item_is_done_once_in_other_processes() -> None:
     done = list(forked_map(with_pid, range(500), workers=3))
     assert sorted(number for number, _pid in done) == list(range(500))
     assert len({pid for _number, pid in done}) == 3 and os.getpid() not in {pid for _number, pid in done}
-    assert_none_is_left()
+    assert_no_child_is_left()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_fewer_items_than_workers(count: int) -> None:
     assert len(list(forked_map(with_pid, range(count), workers=4))) == count
-    assert_none_is_left()
+    assert_no_child_is_left()
 
 
 def test_large_items_and_results() -> None:
@@ -59,7 +55,7 @@ def test_an_error_is_raised_here() -> None:
 
     with pytest.raises(IntegrityError, match="The content of x is damaged"):
         list(forked_map(refuse, range(100), workers=2))
-    assert_none_is_left()
+    assert_no_child_is_left()
 
 
 def test_an_error_of_the_items_is_raised_too() -> None:
@@ -69,7 +65,7 @@ def test_an_error_of_the_items_is_raised_too() -> None:
 
     with pytest.raises(IntegrityError, match="cut short"):
         list(forked_map(with_pid, items(), workers=2))
-    assert_none_is_left()
+    assert_no_child_is_left()
 
 
 def test_a_worker_that_is_killed_is_told_of() -> None:
@@ -80,7 +76,7 @@ def test_a_worker_that_is_killed_is_told_of() -> None:
 
     with pytest.raises(WorkerError, match="killed by signal 9"):
         list(forked_map(die, range(100), workers=2))
-    assert_none_is_left()
+    assert_no_child_is_left()
 
 
 def test_whoever_stops_early_leaves_nobody_at_work() -> None:
@@ -91,14 +87,14 @@ def test_whoever_stops_early_leaves_nobody_at_work() -> None:
 
     with closing(forked_map(slow, range(100), workers=2)) as done:
         assert next(done) == 0
-    assert_none_is_left()
+    assert_no_child_is_left()
 
 
 def test_workers_end_with_a_caller_that_is_killed() -> None:
     script = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.cora.backup.plugins.module_utils.processes import finished_after, forked_map
+from ansible_collections.cora.backup.plugins.module_utils.processes import forked_map
 def tell(number):
     os.write(1, b"%d\\n" % os.getpid())
     time.sleep(3600)
@@ -125,7 +121,7 @@ def test_finished_after(count: int, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     with finished_after(work):
         pass
     assert (int(seen.read_text()) == caller) == (count == 1)
-    assert_none_is_left()
+    assert_no_child_is_left()
 
 
 @pytest.mark.parametrize("count", [4, 1], ids=["a process", "one core"])
@@ -139,11 +135,11 @@ def test_finished_after_brings_the_error(count: int, monkeypatch: pytest.MonkeyP
     with pytest.raises(IntegrityError, match=r"It is damaged\."), finished_after(fail):
         reached.append(True)
     assert reached == [True]
-    assert_none_is_left()
+    assert_no_child_is_left()
 
 
 def test_finished_after_waits_for_nobody_when_the_block_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "cores", lambda: 4)
     with pytest.raises(KeyError), finished_after(lambda: time.sleep(3600)):
         raise KeyError("block")
-    assert_none_is_left()
+    assert_no_child_is_left()
