@@ -5,6 +5,10 @@
 
 Where an earlier archive is at hand a process of its own copies, and sums up behind whoever appends. In a thread both
 would wait for the thread that walks the project, and that one for them: two cores did the work of one.
+
+Of two sums, of each frame before it is copied and of the new archive, one is saved as long as the new archive begins as
+the earlier one does: where nothing changed it ends so too, and then it is whole if its sum is that of the earlier one.
+Where it goes on otherwise, the frames up to there are compared with their digests at once, as all later ones are.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Optional
 
-from .archive_reader import ArchiveReader
+from .archive_reader import ArchiveReader, check_frames
 from .durable import VaultFile
 from .errors import CoraError, IntegrityError, VaultError
 from .index import Frame
@@ -24,6 +28,8 @@ from .processes import Worker, worker_where_it_helps
 _TELL_BYTES = 16 * 1024 * 1024
 #: So much it may be asked to do before it has done any of it.
 _ASKED_AT_MOST = 64
+#: So much may be compared with its digests late: where that has to be, it is read a second time.
+_UNCHECKED_BYTES = 1024 * 1024 * 1024
 
 
 class DamagedFramesError(IntegrityError):
@@ -42,6 +48,8 @@ class _Follower:
         self._digest = hashlib.sha256()
         self._at = 0  # so far it is summed up
         self._marked = (0, self._digest)
+        self._is_as_earlier = True  # so far the new archive begins as the earlier one does
+        self._unchecked: list[tuple[Sequence[Frame], bool]] = []  # of that, what nobody compared with its digests
 
     def add(self, data: bytes) -> None:
         """Sum up what was just appended."""
@@ -53,6 +61,7 @@ class _Follower:
 
         :raises VaultError: when they are not what was written
         """
+        self._is_as_earlier = False
         for length_bytes, sha256 in frames:
             data = self._stream.read_at(self._at, length_bytes)
             if hashlib.sha256(data).hexdigest() != sha256:
@@ -60,32 +69,65 @@ class _Follower:
             self.add(data)
 
     def copy(self, frames: Sequence[Frame]) -> None:
-        """Append frames that follow one another in the earlier archive; none, where one of them is damaged.
+        """Append frames that follow one another in the earlier archive; none, where one is known to be damaged.
 
-        :raises DamagedFramesError: when one is damaged
+        :raises DamagedFramesError: when one of these, or of an earlier call, is damaged
         """
         if self._earlier is None:
             raise ValueError("There is no earlier archive to copy from.")
-        try:
-            data = self._earlier.packed_frames(frames)
-        except IntegrityError as error:
-            raise DamagedFramesError(str(error)) from error
-        if not self._stream.clone_at(self._at, self._earlier.fileno(), frames[0].offset, len(data)):
+        self._is_as_earlier = self._is_as_earlier and frames[0].offset == self._at
+        is_late = self._is_as_earlier and self._at < _UNCHECKED_BYTES
+        with _telling_of_damage():
+            if not self._is_as_earlier:
+                self._check_late()
+            data = self._earlier.unchecked_frames(frames) if is_late else self._earlier.packed_frames(frames)
+        is_shared = self._stream.clone_at(self._at, self._earlier.fileno(), frames[0].offset, len(data))
+        if not is_shared:
             self._stream.write_at(self._at, data)
             self._stream.start_writing_out(self._at, len(data))
+        if is_late:
+            self._unchecked.append((frames, is_shared))
         self.add(data)
+
+    def _check_late(self) -> None:
+        """Compare with their digests the frames that nobody compared yet, as they stand in the new archive now.
+
+        :raises IntegrityError: when one is damaged
+        """
+        for frames, is_shared in self._unchecked:
+            length_bytes = sum(frame.length_bytes for frame in frames)
+            if is_shared and self._earlier is not None:
+                self._earlier.packed_frames(frames)  # the same blocks, and these are in memory already
+            else:
+                check_frames(frames, self._stream.read_at(frames[0].offset, length_bytes))
+        self._unchecked = []
 
     def mark(self) -> None:
         """Remember the sum of all so far."""
         self._marked = self._at, self._digest.copy()
 
     def go_back(self) -> None:
-        """Forget what came after the mark."""
+        """Forget what was appended after the mark; nothing is copied between the two."""
         self._at, self._digest = self._marked[0], self._marked[1].copy()
 
     def sha256(self) -> str:
-        """Sum of all so far."""
-        return self._digest.hexdigest()
+        """Sum of all so far.
+
+        :raises DamagedFramesError: when one of the frames that were copied is damaged
+        """
+        sha256 = self._digest.hexdigest()
+        if self._earlier is not None and self._unchecked and sha256 != self._earlier.promised_sha256():
+            with _telling_of_damage():
+                self._check_late()
+        return sha256
+
+
+@contextmanager
+def _telling_of_damage() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise DamagedFramesError(str(error)) from error
 
 
 class ArchiveFile:
@@ -133,7 +175,7 @@ class ArchiveFile:
     def append_copy(self, frames: Sequence[Frame]) -> None:
         """Append frames that follow one another in the earlier archive.
 
-        :raises DamagedFramesError: when one of these, or of an earlier call, is damaged
+        :raises DamagedFramesError: when one of these, or of an earlier call, is damaged; a later call may raise it
         """
         with self._failing_for_good():
             self._hand_out()
@@ -159,7 +201,10 @@ class ArchiveFile:
             self.length_bytes = self._handed_out = self._marked
 
     def sha256(self) -> str:
-        """SHA-256 of the whole file, once everything is in it."""
+        """SHA-256 of the whole file, once everything is in it and every frame that was copied is known to be whole.
+
+        :raises DamagedFramesError: when one is damaged
+        """
         with self._failing_for_good():
             if self._worker is None:
                 return self._follower.sha256()

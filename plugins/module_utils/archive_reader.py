@@ -98,6 +98,21 @@ def groups_at(index: str, paths: Collection[str]) -> Iterator[Group]:
             yield group
 
 
+def check_frames(frames: Sequence[Frame], data: bytes) -> None:
+    """Compare frames that follow one another with their digests.
+
+    :raises IntegrityError: when one of them is not what the index says
+    """
+    view = memoryview(data)
+    at = 0
+    for frame in frames:
+        if hashlib.sha256(view[at : at + frame.length_bytes]).hexdigest() != frame.sha256:
+            raise IntegrityError(
+                f"Bytes {frame.offset} to {frame.offset + frame.length_bytes} of the archive are damaged."
+            )
+        at += frame.length_bytes
+
+
 class ArchiveReader:
     """One archive of a backup and its index.
 
@@ -106,6 +121,7 @@ class ArchiveReader:
     """
 
     def __init__(self, directory: str, *, archive: str = layout.ARCHIVE) -> None:
+        self._directory = directory
         self._index_path = os.path.join(directory, layout.INDEX)
         self.path = os.path.join(directory, archive)
         try:
@@ -124,6 +140,13 @@ class ArchiveReader:
     def fileno(self) -> int:
         """The descriptor of the archive."""
         return self._fd
+
+    def promised_sha256(self) -> str:
+        """What the backup says the SHA-256 of the archive is; empty where it does not say it."""
+        try:
+            return layout.read_sums(self._directory).get(os.path.basename(self.path), "")
+        except IntegrityError:
+            return ""
 
     def groups(self) -> Iterator[Group]:
         """All groups, in the order of the archive.
@@ -179,22 +202,26 @@ class ArchiveReader:
 
         :raises IntegrityError: when one of them is not what the index says, or cannot be read
         """
+        data = self.unchecked_frames(frames)
+        check_frames(frames, data)
+        return data
+
+    def unchecked_frames(self, frames: Sequence[Frame]) -> bytes:
+        """The same, for somebody who compares them with their digests later.
+
+        :raises IntegrityError: when they cannot be read, or are not there in their full length
+        """
         if any(
             not 0 < frame.length_bytes <= self.size_bytes or frame.size_bytes > LARGEST_FRAME_BYTES for frame in frames
         ):
             raise IntegrityError(f"{layout.INDEX} names a frame of the archive that cannot be.")
+        length_bytes = sum(frame.length_bytes for frame in frames)
         try:
-            data = os.pread(self._fd, sum(frame.length_bytes for frame in frames), frames[0].offset)
+            data = os.pread(self._fd, length_bytes, frames[0].offset)
         except OSError as error:
             raise IntegrityError(f"{printable(self.path)} cannot be read: {error.strerror}.") from error
-        view = memoryview(data)
-        at = 0
-        for frame in frames:
-            if hashlib.sha256(view[at : at + frame.length_bytes]).hexdigest() != frame.sha256:
-                raise IntegrityError(
-                    f"Bytes {frame.offset} to {frame.offset + frame.length_bytes} of the archive are damaged."
-                )
-            at += frame.length_bytes
+        if len(data) != length_bytes:
+            check_frames(frames, data)
         return data
 
     def damaged_frames(self) -> dict[int, str]:

@@ -176,7 +176,7 @@ def test_other_damage_each_time(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(processes, "cores", lambda: 1)  # else it is another process that counts
     with monkeypatch.context() as patched:
-        patched.setattr(ArchiveReader, "packed_frames", failing)
+        patched.setattr(ArchiveReader, "unchecked_frames", failing)
         patched.setattr(ArchiveReader, "damaged_frames", lambda _self: {})
         result = create_backup(BackupSettings(project=str(lab.project), vault=str(lab.vault)))
     assert len(attempts) == 2

@@ -9,14 +9,14 @@ import hashlib
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.cora.backup.plugins.module_utils import processes
+from ansible_collections.cora.backup.plugins.module_utils import archive_file, archive_reader, processes
 from ansible_collections.cora.backup.plugins.module_utils.archive_file import ArchiveFile, DamagedFramesError
-from ansible_collections.cora.backup.plugins.module_utils.archive_reader import ArchiveReader
+from ansible_collections.cora.backup.plugins.module_utils.archive_reader import ArchiveReader, check_frames
 from ansible_collections.cora.backup.plugins.module_utils.durable import VaultFile
 from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError, VaultError, WorkerError
 from ansible_collections.cora.backup.plugins.module_utils.index import Frame
@@ -28,7 +28,7 @@ FRAMES = 40
 
 @pytest.fixture(params=["a process copies", "one core"])
 def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    count = 4 if request.param == "a process copies" else 1
+    count = 1 if request.param == "one core" else 4
     monkeypatch.setattr(processes, "cores", lambda: count)
     return count
 
@@ -121,6 +121,97 @@ def test_a_damaged_frame_is_not_copied(earlier: ArchiveReader, tmp_path: Path, c
     assert b"rot" not in written
     assert earlier.packed_frames(old[:4]) in written, "the run before it was copied"
     assert_no_child_is_left()
+
+
+def promise(earlier: ArchiveReader, data: bytes) -> None:
+    """The earlier backup says that its archive is these bytes."""
+    Path(earlier.path).with_name("SHA256SUMS.txt").write_text(
+        f"{hashlib.sha256(data).hexdigest()}  cora-full.tar.gz\n", encoding="utf-8"
+    )
+
+
+def compared_frames(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Numbers of the frames that are compared with their digests from here on, by this process."""
+    compared: list[int] = []
+
+    def note(frames: Sequence[Frame], data: bytes) -> None:
+        check_frames(frames, data)
+        compared.extend(frame.number for frame in frames)
+
+    for module in (archive_file, archive_reader):
+        monkeypatch.setattr(module, "check_frames", note)
+    return compared
+
+
+@pytest.mark.parametrize("cores", ["one core"], indirect=True)
+def test_an_archive_in_which_nothing_changed_is_summed_up_once(
+    earlier: ArchiveReader, tmp_path: Path, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, source = frames(earlier), Path(earlier.path).read_bytes()
+    promise(earlier, source + b"the end")
+    compared = compared_frames(monkeypatch)
+    with archive(tmp_path / "new", earlier) as file:
+        for number in range(0, FRAMES, 4):
+            file.append_copy(old[number : number + 4])
+        append(file, b"the end")
+        assert file.sha256() == hashlib.sha256(source + b"the end").hexdigest()
+    assert not compared
+
+
+@pytest.mark.parametrize("cores", ["one core"], indirect=True)
+@pytest.mark.parametrize("end", ["other frames", "another end", "no sum", "another sum"])
+def test_where_something_changed_each_frame_is_compared_once(
+    earlier: ArchiveReader, tmp_path: Path, cores: int, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    old, source = frames(earlier), Path(earlier.path).read_bytes()
+    if end != "no sum":
+        promise(earlier, source + (b"another sum" if end == "another sum" else b""))
+    compared = compared_frames(monkeypatch)
+    with archive(tmp_path / "new", earlier) as file:
+        file.append_copy(old[:20])
+        file.append_copy(old[21:] if end == "other frames" else old[20:])
+        if end == "another end":
+            append(file, b"another end")
+        file.sha256()
+    assert compared == [number for number in range(FRAMES) if (end, number) != ("other frames", 20)]
+
+
+@pytest.mark.parametrize("after", ["all the same", "other frames", "something new", "its place is taken by as much"])
+def test_damage_that_was_copied_before_it_was_met(
+    earlier: ArchiveReader, tmp_path: Path, cores: int, after: str
+) -> None:
+    old, source = frames(earlier), Path(earlier.path).read_bytes()
+    promise(earlier, source)
+    with open(earlier.path, "r+b") as damaged:
+        damaged.seek(7 * FRAME_BYTES + 1000)
+        damaged.write(b"rot")
+    with (
+        pytest.raises(DamagedFramesError, match=f"Bytes {7 * FRAME_BYTES} to {8 * FRAME_BYTES}"),
+        archive(tmp_path / "new", earlier) as file,
+    ):
+        file.append_copy(old[:20])
+        if after == "something new":
+            append(file, b"new")
+        elif after == "its place is taken by as much":
+            append(file, bytes(FRAME_BYTES))
+        file.append_copy(old[20:] if after == "all the same" else old[21:])
+        file.sha256()
+    assert_no_child_is_left()
+
+
+@pytest.mark.parametrize("cores", ["one core"], indirect=True)
+def test_what_may_be_compared_late_is_bounded(
+    earlier: ArchiveReader, tmp_path: Path, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = frames(earlier)
+    monkeypatch.setattr(archive_file, "_UNCHECKED_BYTES", 10 * FRAME_BYTES)
+    compared = compared_frames(monkeypatch)
+    with archive(tmp_path / "new", earlier) as file:
+        for frame in old[:12]:
+            file.append_copy([frame])
+        assert compared == [10, 11]
+        file.sha256()
+    assert compared == [10, 11, *range(10)]
 
 
 def test_a_source_that_is_cut_short(earlier: ArchiveReader, tmp_path: Path, cores: int) -> None:
