@@ -15,6 +15,7 @@ import fcntl
 import os
 import struct
 from contextlib import suppress
+from functools import cache
 from typing import BinaryIO, NoReturn
 
 from .errors import VaultError
@@ -90,6 +91,11 @@ def _remove(path: str) -> None:
         pass  # there is none, or the error that brought us here is the one to tell
 
 
+@cache
+def _c_library() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def sync_file_system(fd: int) -> None:
     """Bring to disk all that was written to the file system of an open file, as C(sync -f) does.
 
@@ -97,8 +103,7 @@ def sync_file_system(fd: int) -> None:
 
     :raises OSError: when the system does not promise that the bytes are on disk
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syncfs(fd) != 0:
+    if _c_library().syncfs(fd) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
 
@@ -222,7 +227,7 @@ class VaultFile:
         """
         with suppress(AttributeError):  # another C library
             start, length = ctypes.c_int64(offset), ctypes.c_int64(length_bytes)
-            ctypes.CDLL(None).sync_file_range(self._stream.fileno(), start, length, _SYNC_FILE_RANGE_WRITE)
+            _c_library().sync_file_range(self._stream.fileno(), start, length, _SYNC_FILE_RANGE_WRITE)
 
     def go_to(self, offset: int) -> None:
         """Write from this offset on, once what is before it was put there."""

@@ -27,6 +27,7 @@ R = TypeVar("R")
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _WORKER_FAILED = 70  # EX_SOFTWARE of sysexits.h
+_LEAST_IMPORTANT = 19  # nice(2)
 
 
 class Worker:
@@ -100,13 +101,17 @@ def worker_where_it_helps(function: Callable[[Any], Any]) -> Optional[Worker]:
 
 
 class Beside(Generic[R]):
-    """One call in a forked process, whose result is welcome and not waited for.
+    """One call in a forked process, whose result is welcome and not waited for: it takes the time nobody else wants.
 
     Not to be made while other threads run.
     """
 
     def __init__(self, function: Callable[[], R]) -> None:
-        self._worker = Worker(lambda _nothing: function())
+        def call(_nothing: None) -> R:
+            os.nice(_LEAST_IMPORTANT)
+            return function()
+
+        self._worker = Worker(call)
         self._worker.send(None)
 
     def poll(self) -> Optional[R]:
