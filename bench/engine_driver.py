@@ -34,6 +34,15 @@ def main(verb: str, project: str, vault: str, *files: str) -> None:
 
         for piece in read_saved_file(Vault(vault), resolve_id(vault, "latest", None), files[0]):
             sys.stdout.buffer.write(piece)
+    elif verb == "list":
+        from ansible_collections.cora.backup.plugins.module_utils.catalog import list_backups
+
+        list_backups(vault)
+    elif verb == "prune":
+        from ansible_collections.cora.backup.plugins.module_utils.keep_rules import Policy, PruneRequest
+        from ansible_collections.cora.backup.plugins.module_utils.prune import prune
+
+        prune(PruneRequest(vault=vault, policy=Policy(keep_last=1, keep_within_days=0)))
     else:
         from ansible_collections.cora.backup.plugins.module_utils.catalog import resolve_id
         from ansible_collections.cora.backup.plugins.module_utils.restore import run_restore

@@ -15,6 +15,7 @@ from .measure import Command, output, run, shell
 
 FIRST, AGAIN, SAVE, CHANGED = "first", "again", "save", "changed"
 VERIFY, RESTORE, ONE_FILE = "verify", "restore", "one_file"
+LIST, PRUNE = "list", "prune"
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ def _restic() -> Contestant:
         VERIFY: lambda place: command(place, "check", "--read-data"),
         RESTORE: lambda place: command(place, "restore", "latest", "--target", place.out),
         ONE_FILE: one_file,
+        LIST: lambda place: command(place, "snapshots"),
+        PRUNE: lambda place: command(place, "forget", "--keep-last", "1", "--prune"),
     }
     return Contestant(
         "restic",
@@ -145,6 +148,8 @@ def _borg() -> Contestant:
         VERIFY: lambda place: command(place, "check", "--verify-data"),
         RESTORE: restore,
         ONE_FILE: one_file,
+        LIST: lambda place: command(place, "list"),
+        PRUNE: lambda place: shell("borg prune --keep-last 1 && borg compact", env=command(place).env),
     }
     return Contestant(
         "borg",

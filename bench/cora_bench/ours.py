@@ -8,12 +8,27 @@ from __future__ import annotations
 import os
 import shlex
 
-from .contestants import AGAIN, CHANGED, FIRST, ONE_FILE, RESTORE, SAVE, VERIFY, Contestant, Place, one_file_path
+from .contestants import (
+    AGAIN,
+    CHANGED,
+    FIRST,
+    LIST,
+    ONE_FILE,
+    PRUNE,
+    RESTORE,
+    SAVE,
+    VERIFY,
+    Contestant,
+    Place,
+    one_file_path,
+)
 from .measure import Command, output, run, shell
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _COMMAND = os.path.join(ROOT, "tools", "cora.sh")
 _ENVIRONMENT = os.environ.get("CORA_VENV", os.path.join(ROOT, ".venv"))
+#: The newest one, whatever the day is.
+_KEEP_ONE = ("-e", "cora_keep_last=1", "-e", "cora_keep_within_days=0")
 _DRIVER = os.path.join(ROOT, "bench", "engine_driver.py")
 
 
@@ -47,6 +62,8 @@ def _cora() -> Contestant:
         VERIFY: lambda place: command(place.dataset.path, place, "verify", "latest"),
         RESTORE: restore,
         ONE_FILE: one_file,
+        LIST: lambda place: command(place.dataset.path, place, "list"),
+        PRUNE: lambda place: command(place.dataset.path, place, "prune", *_KEEP_ONE),
     }
     # the first call makes the command's Python environment
     return Contestant(
@@ -73,6 +90,8 @@ def _engine() -> Contestant:
         VERIFY: lambda place: command(place, "verify", place.dataset.path),
         RESTORE: lambda place: command(place, "restore", place.out),
         ONE_FILE: lambda place: _printed(command(place, "cat", place.dataset.path, place.dataset.sample), place),
+        LIST: lambda place: command(place, "list", place.dataset.path),
+        PRUNE: lambda place: command(place, "prune", place.dataset.path),
     }
     return Contestant("cora, engine only", "", works, is_ours=True)
 

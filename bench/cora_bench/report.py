@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .contestants import AGAIN, CHANGED, FIRST, ONE_FILE, RESTORE, SAVE, VERIFY
+from .contestants import AGAIN, CHANGED, FIRST, LIST, ONE_FILE, PRUNE, RESTORE, SAVE, VERIFY
 from .results import Run, cpu, peak, wall
 
 _START, _END = "<!-- bench:start -->", "<!-- bench:end -->"
@@ -85,6 +85,8 @@ BARS = (
 _OURS = ("cora", "cora, engine only")
 #: The one whose bars and whose table stand first.
 MAIN_SET = "mixed"
+#: Where bytes a second would say nothing.
+_WITHOUT_RATE = (ONE_FILE, LIST, PRUNE)
 _GROWTH = ("hundred", "many")
 
 
@@ -143,7 +145,7 @@ def _work_table(run: Run, work: str) -> list[str]:
         middle = run.median(work, name, wall) or 0.0
         peak_mb = (run.median(work, name, peak) or 0) / 1e6
         ratio = f"{own / middle:.2f} ×" if own is not None and name not in _OURS else ""
-        rate = f"{run.size_bytes / 1e6 / middle:.0f}" if work != ONE_FILE else ""
+        rate = f"{run.size_bytes / 1e6 / middle:.0f}" if work not in _WITHOUT_RATE else ""
         lines.append(
             f"| {_cell(name)} | {middle:.2f} ({min(walls):.2f}–{max(walls):.2f}) "
             f"| {run.median(work, name, cpu):.2f} | {peak_mb:.0f} | {rate} | {ratio} |"
@@ -181,7 +183,7 @@ def readme_table(run: Run) -> str:
         f"| --- |{' --- |' * len(names)}",
     ]
     for key, title in run.works.items():
-        if key != ONE_FILE:
+        if key not in _WITHOUT_RATE:
             cells = [_seconds(run, key, name) for name in names]
             lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)

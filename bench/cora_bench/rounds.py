@@ -14,7 +14,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .contestants import AGAIN, CHANGED, FIRST, ONE_FILE, RESTORE, SAVE, VERIFY, Contestant, Place
+from .contestants import (
+    AGAIN,
+    CHANGED,
+    FIRST,
+    LIST,
+    ONE_FILE,
+    PRUNE,
+    RESTORE,
+    SAVE,
+    VERIFY,
+    Contestant,
+    Place,
+)
 from .datasets import Dataset, change
 from .measure import Cost, measure
 
@@ -50,6 +62,14 @@ def _same_file(place: Place) -> None:
         sys.exit(f"{place.one} does not hold {place.dataset.sample} as it was backed up.")
 
 
+def _one_left(place: Place) -> None:
+    vault = os.path.join(place.home, "vault")
+    if os.path.isdir(vault):  # ours: a peer's exit status has to do
+        kept = [name for name in os.listdir(vault) if name[:1].isdigit()]
+        if len(kept) != 1:
+            sys.exit(f"A prune that keeps one backup left {len(kept)}.")
+
+
 WORKS = (
     Work(FIRST, "First backup"),
     Work(AGAIN, "Backup, nothing changed"),
@@ -58,6 +78,8 @@ WORKS = (
     Work(VERIFY, "Verify, everything read"),
     Work(RESTORE, "Full restore", _same_tree),
     Work(ONE_FILE, "One file out", _same_file),
+    Work(LIST, "List of the backups"),
+    Work(PRUNE, "Prune, the newest backup is kept", _one_left),
 )
 
 #: work → contestant → a cost each round
