@@ -38,12 +38,13 @@ class CleanPages:
     def will_tell(self, found: Found, status: os.stat_result) -> bool:
         """Whether a write from now on would change the times of a file.
 
-        :param status: what it was when it was read
+        :param status: what it was when it was read, or what the walk saw where nothing is read
         """
+        seen_ns = (found.seen_ns if status is found.status else 0) or time.time_ns()
         synced_ns = self._synced_ns.get(found.status.st_dev)
         if synced_ns is not None:
-            return is_settled(status.st_ctime_ns, synced_ns)
-        return status.st_ctime_ns == found.status.st_ctime_ns and is_settled(status.st_ctime_ns)
+            return is_settled(status.st_ctime_ns, min(synced_ns, seen_ns))
+        return status.st_ctime_ns == found.status.st_ctime_ns and is_settled(status.st_ctime_ns, seen_ns)
 
 
 def _sync(directory_fd: int, device: int) -> int:

@@ -74,14 +74,15 @@ def item_of(
     """The item of something that was found.
 
     :param status: what it was when it was read
-    :param settled: its times will tell of the next change; None where that depends on nothing but how old they are
+    :param settled: its times will tell of the next change; None where that depends on nothing but how old they
+        were when the walk saw it
     """
     mode = stat.S_IMODE(status.st_mode)
     source = fresh = None
     if kind in (FILE, HARDLINK, DIRECTORY):
         # the ctime of a directory tells of extended attributes and ACLs; its size says nothing
         identity = 0 if kind == DIRECTORY else status.st_size, status.st_ctime_ns, status.st_ino
-        if is_settled(status.st_ctime_ns) if settled is None else settled:
+        if is_settled(status.st_ctime_ns, found.seen_ns or None) if settled is None else settled:
             source = identity
         else:
             fresh = identity

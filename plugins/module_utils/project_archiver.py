@@ -26,6 +26,7 @@ from .items import Original, Owners, item_of, streamed_item
 from .names import printable
 from .patterns import PathFilter
 from .progress import Progress
+from .read_ahead import ReadAhead
 from .scan import Found, ScanNotes, read_link, walk
 from .settings import CRITICAL_LIMIT_BYTES, BackupSettings
 from .source_files import (
@@ -129,7 +130,8 @@ class ProjectArchiver:
         :param entries: sorted as a walk would find them
         :raises VaultError: when the vault cannot be written
         """
-        for found in self.walk() if entries is None else entries:
+        ahead = ReadAhead()
+        for found in ahead.entries(self.walk(ahead.close_later)) if entries is None else entries:
             self.take(found)
         return self.taken
 

@@ -27,6 +27,7 @@ from .errors import IntegrityError
 from .index import Entry
 from .names import path_key, printable
 from .project_archiver import ProjectArchiver, Taken
+from .read_ahead import ReadAhead
 from .reuse_rules import ReuseRules
 from .scan import Found
 from .tar_format import FILE, HARDLINK
@@ -99,6 +100,7 @@ class FrameReuse:
         self._next: Optional[Entry] = None  # that entry, where it was parsed
         self._held: Optional[_Candidate] = None
         self._open: list[int] = []
+        self._ahead = ReadAhead()
         self._reused = archiver.taken.reused
         self._reused.backup_id = earlier.backup_id
 
@@ -232,6 +234,9 @@ class FrameReuse:
             self._read(held)
 
     def _read(self, candidate: _Candidate) -> None:
+        for found in candidate.found:
+            if found.kind == FILE:
+                self._ahead.look_at(found)
         for found in candidate.found:
             self._archiver.take(found)
         candidate.found, candidate.alike, candidate.closely = [], [], []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -33,6 +34,7 @@ class Found(NamedTuple):
     :param name: bytes of its last part
     :param parent_fd: open directory that holds it; valid until the next one is asked for
     :param status: as C(lstat) gave it
+    :param seen_ns: when that was, or a moment before; 0 where nobody looked at the clock
     """
 
     path: str
@@ -40,6 +42,7 @@ class Found(NamedTuple):
     parent_fd: int
     kind: str
     status: os.stat_result
+    seen_ns: int = 0
 
 
 @dataclass
@@ -106,7 +109,8 @@ def walk(
     vault_id = _identity(vault)
     stack = [_Level(top_fd, "", _listing(top_fd))]
     try:
-        yield Found(".", b".", top_fd, DIRECTORY, os.fstat(top_fd))
+        seen_ns = time.time_ns()
+        yield Found(".", b".", top_fd, DIRECTORY, os.fstat(top_fd), seen_ns)
         while stack:
             level = stack[-1]
             if not level.entries:
@@ -150,6 +154,7 @@ def _inspect(
 ) -> Optional[Found]:
     text = entry.name if _NAMES_ARE_UTF8 else to_text(name)
     path = f"{level.path}/{text}" if level.path else text
+    seen_ns = time.time_ns()
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
@@ -165,7 +170,7 @@ def _inspect(
     if kind is None:
         notes.skipped.append(path)
         return None
-    return Found(path, name, level.fd, kind, status)
+    return Found(path, name, level.fd, kind, status, seen_ns)
 
 
 def _enter(found: Found, notes: ScanNotes) -> Optional[_Level]:

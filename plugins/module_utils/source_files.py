@@ -38,7 +38,11 @@ class UnreadableError(CoraError):
     """A file of the project could not be read; the backup goes on and names it."""
 
 
-def _open(found: Found) -> int:
+def open_without_atime(found: Found) -> int:
+    """Open what may be a regular file of the project; its atime stays where that is allowed.
+
+    :raises OSError: when it cannot be opened
+    """
     try:
         return os.open(found.name, _OPEN | os.O_NOATIME, dir_fd=found.parent_fd)
     except PermissionError:  # O_NOATIME is for the owner and root
@@ -46,12 +50,12 @@ def _open(found: Found) -> int:
 
 
 def open_source(found: Found) -> int:
-    """Open a regular file of the project; its atime stays where that is allowed.
+    """Open a regular file of the project.
 
     :raises UnreadableError: with the reason
     """
     try:
-        fd = _open(found)
+        fd = open_without_atime(found)
     except FileNotFoundError as error:
         raise UnreadableError("it vanished while the backup ran") from error
     except OSError as error:
@@ -148,7 +152,7 @@ def read_at_once(found: Found) -> Optional[Snapshot]:
     """
     before = found.status
     try:
-        fd = _open(found)
+        fd = open_without_atime(found)
     except OSError:
         return None
     try:
