@@ -14,6 +14,7 @@ import copy
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Optional
@@ -36,15 +37,15 @@ class ActionModule(NormalAction):
 
     _shared_loader_obj: Any
 
-    def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
+    def run(self, tmp: None = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
         """Run the module; its result is the same on both ways."""
-        if not self._is_this_machine_and_python(task_vars or {}):
-            return dict(super().run(tmp, task_vars))
-        with TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP) as directory:
-            module = self._task.action.rpartition(".")[2]
-            path = write_runner(Path(directory), module)
-            self._shared_loader_obj = _Loaders(self._shared_loader_obj, path)
-            return dict(super().run(tmp, task_vars))
+        with ExitStack() as until_it_ran:
+            if self._is_this_machine_and_python(task_vars or {}):
+                directory = until_it_ran.enter_context(TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP))
+                runner = write_runner(Path(directory), self._task.action.rpartition(".")[2])
+                self._shared_loader_obj = _Loaders(self._shared_loader_obj, runner)
+            result: dict[str, Any] = super().run(tmp, task_vars)
+        return result
 
     def _is_this_machine_and_python(self, task_vars: Mapping[str, Any]) -> bool:
         return (
