@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 from cora_cli import ROOT
+from cora_cli.playbook import close_ended_terminals_at_once
 from cora_cli.progress import Lines
 from cora_cli.progress_words import describe
+from ptyprocess import PtyProcess
 
 #: Some minutes together: left out by test.sh --fast.
 pytestmark = pytest.mark.slow
@@ -126,6 +128,19 @@ def test_ctrl_c_leaves_nothing_behind(person: Person) -> None:
     assert err.endswith("cora: Interrupted.\n")
     assert list(staging.iterdir()) == []
     assert person.asks("list") == []
+
+
+def test_the_terminal_of_a_run_that_ended_is_closed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PtyProcess, "delayafterclose", 0.1, raising=False)
+    close_ended_terminals_at_once()
+    ended, running = PtyProcess.spawn(["sh", "-c", "exit 7"]), PtyProcess.spawn(["sleep", "60"])
+    while ended.isalive():
+        time.sleep(0.01)
+    assert (ended.delayafterclose, running.delayafterclose) == (0.0, 0.1)
+    for terminal in (ended, running):
+        terminal.close()
+    assert ended.exitstatus == 7
+    assert running.signalstatus == signal.SIGHUP
 
 
 def test_a_list_imports_nothing_that_takes_time(person: Person) -> None:

@@ -86,7 +86,7 @@ def test_files_that_the_documentation_names_exist() -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("directory", ["plugins/module_utils", "tools/cora_cli"])
+@pytest.mark.parametrize("directory", ["plugins/module_utils", "plugins/plugin_utils", "tools/cora_cli"])
 def test_the_page_of_the_architecture_names_every_file(directory: str) -> None:
     named = set(_CODE.findall((REPO / "docs/architecture.md").read_text(encoding="utf-8")))
     there = {path.name for path in (REPO / directory).glob("*.py") if not path.name.startswith("__")}

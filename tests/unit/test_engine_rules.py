@@ -37,6 +37,15 @@ def test_engine_imports_nothing_but_the_standard_library_and_itself(path: Path) 
 
 
 @pytest.mark.parametrize("path", ENGINE, ids=lambda path: path.name)
+def test_engine_is_in_memory_before_it_begins(path: Path) -> None:
+    """A restore may exchange the very tree that it was imported from: nothing of it is imported later."""
+    tree = ast.parse(path.read_bytes())
+    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    late = [node for function in functions for node in ast.walk(function) if isinstance(node, ast.ImportFrom)]
+    assert not [node.lineno for node in late if node.level > 0 or str(node.module).startswith("ansible_collections")]
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=lambda path: path.name)
 def test_engine_is_python_3_9(path: Path) -> None:
     source = path.read_text("utf-8")
     tree = ast.parse(source, feature_version=(3, 9))

@@ -105,6 +105,12 @@ def test_every_module_is_in_the_action_group() -> None:
     assert set(groups["all"]) == {Path(name).stem for name in names(ROOT / "plugins/modules")}
 
 
+def test_every_module_has_its_action_plugin() -> None:
+    modules = names(ROOT / "plugins/modules")
+    assert names(ROOT / "plugins/action") == modules
+    assert len({(ROOT / "plugins/action" / name).read_bytes() for name in modules}) == 1
+
+
 def test_version_is_the_same_everywhere() -> None:
     assert yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"] == version.VERSION
 
