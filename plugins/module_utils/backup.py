@@ -26,14 +26,16 @@ from .errors import IntegrityError, ProgramError, ProjectError, SealError, Setti
 from .git_repo import GitRepo
 from .inner_repositories import inner_repository_warnings
 from .names import printable
+from .new_archive import write_archive
 from .patterns import PathFilter
 from .progress import Progress
-from .project_archiver import ProjectArchiver, Taken, write_archive
+from .project_archiver import ProjectArchiver
 from .reuse import FrameReuse
 from .reuse_rules import ReuseRules
 from .safe_tree import allow_many_open_files
 from .scan import ScanNotes, walk
 from .settings import SEAL_REQUIRED, BackupSettings
+from .taken import Taken
 from .vault import Vault, remove_unpublished
 
 #: More would be met only by a disk that is failing just now.

@@ -24,14 +24,15 @@ from .describe import checkpoint_report
 from .errors import CoraError, IntegrityError, LockedError, NotFoundError, ProgramError, RestoreError
 from .git_repo import GitRepo
 from .inode_flags import is_sealed
+from .new_archive import write_entries
 from .present import present_entries
 from .progress import Progress
-from .project_archiver import Taken, write_entries
 from .prune import keep_budget
 from .safe_tree import SafeTree
 from .saved_state import SavedState, open_state
 from .scan import Found
 from .settings import BackupSettings
+from .taken import Taken
 from .vault import Vault, remove_unpublished
 
 #: A checkpoint that holds more than this part of its base is followed by a full backup.

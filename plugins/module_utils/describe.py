@@ -13,8 +13,8 @@ from .archive_writer import ArchiveTotals
 from .git_repo import GitRepo
 from .gzip_frames import codec_name
 from .names import printable
-from .project_archiver import Taken
 from .settings import BackupSettings
+from .taken import Taken
 from .vault import id_time
 from .version import VERSION
 

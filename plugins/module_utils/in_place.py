@@ -22,9 +22,9 @@ from .errors import RestoreError
 from .extract import MetadataWriter, create
 from .index import Entry
 from .names import path_key, printable, to_bytes, with_parents
+from .new_archive import write_entries
 from .present import present_entries
 from .progress import Progress
-from .project_archiver import write_entries
 from .restore_record import RestoreRecord
 from .safe_tree import SafeTree
 from .scan import kind_of

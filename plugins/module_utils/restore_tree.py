@@ -23,6 +23,7 @@ from .beside_database import side_paths
 from .carry import carry, movable
 from .errors import RestoreError
 from .extract import MetadataWriter, TreeExtractor
+from .immovable import refuse_immovable
 from .names import free_name, printable, to_bytes
 from .progress import Progress
 from .restore_record import CHANGED, CHANGING, ROLLED_BACK, STAGING, RestoreRecord
@@ -39,8 +40,8 @@ _HEADROOM_BYTES = 16 * 1024 * 1024
 def check_target(project: str, needed_bytes: int) -> None:
     """Refuse a target that cannot be swapped, before any work is done.
 
-    :raises RestoreError: when the project or something in it is a mount point, its parent is missing, or the disk too
-    full
+    :raises RestoreError: when the project or something in it is a mount point, its parent is missing, either of them is
+    immutable, or the disk too full
     """
     parent = os.path.dirname(project)
     if not os.path.isdir(parent):
@@ -55,6 +56,7 @@ def check_target(project: str, needed_bytes: int) -> None:
                 "(--file), or "
                 "restore the whole tree to another directory (--project DIR)."
             )
+    refuse_immovable(os.path.dirname(real), [os.path.basename(real)])
     status = os.statvfs(parent)
     free = status.f_bavail * status.f_frsize
     if free < needed_bytes + _HEADROOM_BYTES:
@@ -209,6 +211,9 @@ def _swap(record: RestoreRecord, carried: Callable[[], list[str]]) -> None:
     _check_staged(record)
     record.old_tree = free_name(f"{record.project}.old-{record.restore_id}")
     record.carried = movable(carried(), record.project, record.staged)
+    # looked at before anything moves: a tree that never was the project need not be kept
+    for tree in (record.project, record.staged):
+        refuse_immovable(tree, record.carried)
     record.write(CHANGING)
     carry(record.carried, record.project, record.staged)
     if exchange(record.project, record.staged):

@@ -26,10 +26,11 @@ from .earlier_backup import EarlierBackup
 from .errors import IntegrityError
 from .index import Entry
 from .names import path_key, printable
-from .project_archiver import ProjectArchiver, Taken
+from .project_archiver import ProjectArchiver
 from .read_ahead import ReadAhead
 from .reuse_rules import ReuseRules
 from .scan import Found
+from .taken import Taken
 from .tar_format import FILE, HARDLINK
 
 _SMALL_FRAME_BYTES = SHARED_FRAME_BYTES // 4
@@ -265,7 +266,7 @@ class FrameReuse:
         except IntegrityError as error:
             self._reused.damaged.append(str(error))
             for found, _entry in plain:
-                self._archiver.drop_plain(found)
+                self._archiver.plain_copies.drop(found.path)
             return False
         self._writer.add_copied(group)
         unpacked_bytes = sum(frame.size_bytes for frame in group.frames)
@@ -281,7 +282,7 @@ class FrameReuse:
     def _copy_plain(self, plain: list[tuple[Found, Entry]]) -> None:
         for found, entry in plain:
             database = self._rules.database_of(entry)
-            if not self._archiver.adopt_plain(found, entry, self._earlier.directory, database):
+            if not self._archiver.plain_copies.adopt(found, entry, self._earlier.directory, database):
                 raise IntegrityError(f"The plain copy of {printable(entry.path)} is damaged.")
 
     def _end(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from .errors import NotFoundError, RestoreError, VaultError
 from .extract import MetadataWriter
+from .immovable import refuse_immovable
 from .in_place import Change
 from .names import path_key, printable
 from .restore_files import plan, restore_files, saved_picks
@@ -171,6 +172,7 @@ def _swap_back(record: RestoreRecord, own: RestoreRecord, control: ServiceContro
         raise RestoreError(
             f"The old tree {printable(record.old_tree)} is not there any more, so the restore cannot be taken back."
         )
+    _refuse_immovable(record.project, record.old_tree)
     own.staged = record.old_tree
     own.staged_inode = os.stat(record.old_tree).st_ino
     own.keep_staged = True
@@ -184,4 +186,11 @@ def _move_away(own: RestoreRecord, control: ServiceControl) -> list[str]:
         own.write(CHANGED)
         own.finish()
         return []
+    _refuse_immovable(own.project)
     return move_away(own, control, own.databases)
+
+
+def _refuse_immovable(*trees: str) -> None:
+    for tree in trees:
+        parent, name = os.path.split(tree)
+        refuse_immovable(os.path.realpath(parent), [name])

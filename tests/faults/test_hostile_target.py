@@ -155,7 +155,7 @@ def test_an_immutable_file_in_the_way(project: Path, vault: Path, backup_id: str
     assert difference(before, tree(project)) == []
     assert leftovers(project.parent) == []
     tool("chattr", "+i", project)
-    with pytest.raises(CoraError, match="not permitted"):
+    with pytest.raises(CoraError, match="chattr -i"):
         restore(project, vault, backup_id, "full")
     assert difference(before, tree(project)) == []
     assert leftovers(project.parent) == []

@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.cora.backup.plugins.module_utils.push_guard_install import GuardSettings
+from ansible_collections.cora.backup.plugins.module_utils.push_guard_install import GuardSettings, install_guard
 
 REPO = Path(__file__).resolve().parents[2]
 HOOK = REPO / "roles/git_hooks/files/pre-push"
@@ -84,6 +84,21 @@ class Lab:
             self.ok(path, "remote", "add", "hub", str(remote))
             self.ok(path, "push", "-q", "hub", "main")
         return path
+
+    def guarded(self, remote: Path) -> Path:
+        """A work tree with one pushed commit and the hook, whose remote is called C(hub)."""
+        path = self.work_tree(remote=remote)
+        install_guard(self.settings(path))
+        return path
+
+    def stop_over_limit(self, path: Path) -> None:
+        """Have the hook stop a push, not only warn."""
+        self.ok(path, "config", "cora.pushOverLimit", "stop")
+
+    def push(self, path: Path, *words: str) -> tuple[bool, str]:
+        """Whether a push went through, and what it said; C(main) to C(hub) where no words say otherwise."""
+        done = self.git(path, "push", *(words or ("hub", "main")))
+        return done.returncode == 0, done.stderr
 
     def commit(self, path: Path, name: str, size_bytes: int, message: str = "") -> str:
         file = path / name
