@@ -14,7 +14,7 @@ import errno
 import os
 import stat
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -28,6 +28,7 @@ from .progress import Progress
 from .safe_tree import SafeTree, check_relative
 from .source import Source
 from .tar_format import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Member
+from .writing_out import WritingOut
 
 _CAPABILITY = "security.capability"
 _SET_ID = stat.S_ISUID | stat.S_ISGID
@@ -212,14 +213,17 @@ class TreeExtractor:
 
     def _extract_layer(self, reader: ArchiveReader, hidden: set[str]) -> int:
         count = 0
+        writing_out = WritingOut(self._target) if reader.size_bytes >= WORTH_PROCESSES_BYTES else nullcontext()
         # closed whatever happens, so that nobody writes any more when the directories are dressed
-        with closing(self._written(reader, hidden)) as done:
+        with writing_out as out, closing(self._written(reader, hidden)) as done:
             for written in done:
                 self._directories += written.directories
                 self._links += written.links
                 self._metadata.warnings += written.warnings
                 count += written.entries
                 self._progress.advance(files=written.entries, size_bytes=written.size_bytes)
+                if out is not None:
+                    out.go_on()
         return count
 
     def _written(self, reader: ArchiveReader, hidden: set[str]) -> Generator[_Written, None, None]:
