@@ -462,6 +462,35 @@ def test_a_large_tree_is_written_by_several_processes(
     assert (project / "zz-the-same").stat().st_ino == (project / "part1" / "deep1" / "data").stat().st_ino
 
 
+@pytest.mark.parametrize("keep_setuid", [False, True])
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o777], ids=oct)
+def test_modes_and_owners_are_those_of_the_backup_wherever_it_is_restored(
+    umask: int, keep_setuid: bool, project: Path, vault: Path, tmp_path: Path
+) -> None:
+    """Files are made with their mode, and get a group from a directory that hands its own down."""
+    modes = (0o644, 0o600, 0o000, 0o777, 0o1644, 0o4755, 0o2711)
+    for number, (mode, owner) in enumerate((mode, owner) for mode in modes for owner in ((0, 0), (0, 34), (33, 34))):
+        path = project / "src" / f"file{number}"
+        path.write_text(str(number))
+        os.chown(path, *owner)
+        os.chmod(path, mode)
+    made = backup(project, vault)
+    if not keep_setuid:
+        for path in (project / "src").iterdir():
+            os.chmod(path, stat.S_IMODE(path.stat().st_mode) & ~0o6000)
+    expected = facts(project)
+    place = tmp_path / "place"
+    place.mkdir()
+    os.chown(place, 33, 33)
+    os.chmod(place, 0o2775)
+    before = os.umask(umask)
+    try:
+        restore(vault, made.id, scenario="full", project=place / "copy", keep_setuid=keep_setuid)
+    finally:
+        os.umask(before)
+    assert_same(expected, place / "copy")
+
+
 def test_a_disk_that_fails_meanwhile_leaves_the_project_as_it_was(
     large: Made, project: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
