@@ -22,7 +22,7 @@ from .acl import ACL_KEYWORDS
 from .archive_reader import ArchiveReader, Buffer, Group, Opened, check_content, checked
 from .errors import IntegrityError, RestoreError
 from .index import Entry
-from .names import printable, to_bytes
+from .names import path_key, printable, to_bytes
 from .processes import forked_map
 from .progress import Progress
 from .safe_tree import SafeTree, check_relative
@@ -290,9 +290,8 @@ class TreeExtractor:
             tree.link(entry.link, entry.path)
 
     def _dress_directories(self, tree: SafeTree) -> None:
-        # the deepest first: what is made in a directory changes its time
-        def depth(member: Member) -> int:
-            return 0 if member.path == "." else 1 + member.path.count("/")
-
-        for member in sorted(self._directories, key=depth, reverse=True):
-            self._metadata.apply(tree.directory("" if member.path == "." else member.path), member)
+        # what is in a directory before itself, because to make it changed the time; and one beside the other, so that
+        # the way to them is open already
+        for member in sorted(self._directories, key=lambda member: path_key(member.path), reverse=True):
+            path = "" if member.path == "." else member.path
+            self._metadata.apply(tree.directory(path), member, is_bare=True)
