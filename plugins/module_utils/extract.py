@@ -79,7 +79,7 @@ class MetadataWriter:
         if is_given:
             os.fchown(fd, member.uid, member.gid)
         mode = self._mode(member)
-        if is_given or stat.S_IMODE(status.st_mode) != mode:
+        if stat.S_IMODE(status.st_mode) != mode or (is_given and mode & _SET_ID):
             os.fchmod(fd, mode)
 
     def apply_by_name(self, directory_fd: int, name: bytes, member: Member) -> None:
