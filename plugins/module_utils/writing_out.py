@@ -52,8 +52,8 @@ class WritingOut:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
-            if kind is None and self._is_syncing:
-                self._hear()
+            if kind is None and self._is_syncing and self._worker is not None:
+                self._hear(self._worker)
         finally:
             if self._worker is not None:
                 self._worker.stop()
@@ -70,17 +70,16 @@ class WritingOut:
         if self._is_syncing:
             if not self._worker.has_answered:
                 return
-            self._hear()
+            self._hear(self._worker)
         if time.monotonic() >= self._next_at:
             self._asked_at = time.monotonic()
             self._worker.send(None)
             self._is_syncing = True
 
-    def _hear(self) -> None:
-        assert self._worker is not None
+    def _hear(self, worker: Worker) -> None:
         self._is_syncing = False
         try:
-            self._worker.receive()
+            worker.receive()
         except OSError as error:
             raise not_on_disk(error) from error
         # a file system that takes long for it is left alone as long: what is written meanwhile waits for it, too
