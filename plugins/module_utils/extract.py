@@ -13,8 +13,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -22,17 +22,20 @@ from .acl import ACL_KEYWORDS
 from .archive_reader import ArchiveReader, Buffer, Group, Opened, check_content, checked
 from .errors import IntegrityError, RestoreError
 from .index import Entry
-from .names import printable, to_bytes
+from .names import path_key, printable, to_bytes
 from .processes import forked_map
 from .progress import Progress
 from .safe_tree import SafeTree, check_relative
 from .source import Source
 from .tar_format import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Member
+from .writing_out import WritingOut
 
 _CAPABILITY = "security.capability"
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 #: An archive smaller than this is unpacked before other processes would have started.
 WORTH_PROCESSES_BYTES = 4 * 1024 * 1024
+#: Of unpacked content: what a process writes in some milliseconds.
+_BUNDLE_BYTES = 4 * 1024 * 1024
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -52,11 +55,13 @@ class MetadataWriter:
 
         :param is_bare: it is new, and was made where it inherits no attributes: they need not be looked for
         """
-        if self._as_root:
-            os.fchown(fd, member.uid, member.gid)
-        if not is_bare:
+        if is_bare:
+            self._own(fd, member)
+        else:
+            if self._as_root:
+                os.fchown(fd, member.uid, member.gid)
             _remove_other_attributes(fd, member)
-        os.fchmod(fd, self._mode(member))
+            os.fchmod(fd, self._mode(member))
         for name, value in member.xattrs.items():
             if name == _CAPABILITY and not self._keep_setuid:
                 self._warn(f"{printable(member.path)}: its capabilities are left out (keep_setuid brings them back)")
@@ -66,6 +71,16 @@ class MetadataWriter:
             except OSError as error:
                 self._warn(f"{printable(member.path)}: attribute {printable(name)} not restored: {error.strerror}")
         os.utime(fd, ns=(member.mtime_ns, member.mtime_ns))
+
+    def _own(self, fd: int, member: Member) -> None:
+        """Owner and mode of what is new: mostly it was made with them, and to look costs a tenth of setting them."""
+        status = os.fstat(fd)
+        is_given = self._as_root and (status.st_uid, status.st_gid) != (member.uid, member.gid)
+        if is_given:
+            os.fchown(fd, member.uid, member.gid)
+        mode = self._mode(member)
+        if stat.S_IMODE(status.st_mode) != mode or (is_given and mode & _SET_ID):
+            os.fchmod(fd, mode)
 
     def apply_by_name(self, directory_fd: int, name: bytes, member: Member) -> None:
         """Dress a link or a fifo, which cannot be opened."""
@@ -118,7 +133,8 @@ def create(directory_fd: int, name: bytes, opened: Opened, metadata: MetadataWri
     """
     member = opened.member
     if member.kind == FILE:
-        fd = os.open(name, _NEW_FILE, 0o600, dir_fd=directory_fd)
+        # whoever may reach a bare tree is who restores it; elsewhere nobody reads what is not checked yet
+        fd = os.open(name, _NEW_FILE, member.mode & 0o777 if is_bare else 0o600, dir_fd=directory_fd)
         try:
             if opened.whole is not None:
                 check_content(opened.entry, opened.whole)
@@ -168,6 +184,20 @@ class _Written:
     warnings: list[str] = field(default_factory=list)
 
 
+def _bundled(groups: Iterable[Group]) -> Iterator[list[Group]]:
+    """Groups in lots of a few MiB: a process that is given more at once waits less often for the next."""
+    bundle: list[Group] = []
+    size_bytes = 0
+    for group in groups:
+        bundle.append(group)
+        size_bytes += sum(frame.size_bytes for frame in group.frames)
+        if size_bytes >= _BUNDLE_BYTES:
+            yield bundle
+            bundle, size_bytes = [], 0
+    if bundle:
+        yield bundle
+
+
 class TreeExtractor:
     """Writes a whole archive into an empty directory of ours, on all cores.
 
@@ -212,29 +242,36 @@ class TreeExtractor:
 
     def _extract_layer(self, reader: ArchiveReader, hidden: set[str]) -> int:
         count = 0
+        writing_out = WritingOut(self._target) if reader.size_bytes >= WORTH_PROCESSES_BYTES else nullcontext()
         # closed whatever happens, so that nobody writes any more when the directories are dressed
-        with closing(self._written(reader, hidden)) as done:
+        with writing_out as out, closing(self._written(reader, hidden)) as done:
             for written in done:
                 self._directories += written.directories
                 self._links += written.links
                 self._metadata.warnings += written.warnings
                 count += written.entries
                 self._progress.advance(files=written.entries, size_bytes=written.size_bytes)
+                if out is not None:
+                    out.go_on()
         return count
 
     def _written(self, reader: ArchiveReader, hidden: set[str]) -> Generator[_Written, None, None]:
-        def extract(group: Group) -> _Written:
-            return self._extract(reader, reader.read_entries(group), hidden)
+        def extract(groups: list[Group]) -> _Written:
+            written = _Written()
+            known = len(self._metadata.warnings)
+            for group in groups:
+                self._extract(reader, reader.read_entries(group), hidden, written)
+            written.warnings = self._metadata.warnings[known:]
+            del self._metadata.warnings[known:]
+            return written
 
         if reader.size_bytes >= WORTH_PROCESSES_BYTES:
-            return forked_map(extract, reader.unread_groups())
-        return (extract(group) for group in reader.unread_groups())
+            return forked_map(extract, _bundled(reader.unread_groups()))
+        return (extract([group]) for group in reader.unread_groups())
 
-    def _extract(self, reader: ArchiveReader, group: Group, hidden: set[str]) -> _Written:
+    def _extract(self, reader: ArchiveReader, group: Group, hidden: set[str], written: _Written) -> None:
         if self._tree is None:
             self._tree = SafeTree(self._target)
-        written = _Written()
-        known = len(self._metadata.warnings)
         for opened in reader.open_group(group, lambda entry: entry.path not in hidden):
             member = opened.member
             if member.kind == DIRECTORY:
@@ -247,18 +284,14 @@ class TreeExtractor:
                 create(*self._tree.parent(member.path, make=True), opened, self._metadata, is_bare=True)
             written.entries += 1
             written.size_bytes += opened.entry.size_bytes
-        written.warnings = self._metadata.warnings[known:]
-        del self._metadata.warnings[known:]
-        return written
 
     def _make_links(self, tree: SafeTree) -> None:
         for entry in self._links:
             tree.link(entry.link, entry.path)
 
     def _dress_directories(self, tree: SafeTree) -> None:
-        # the deepest first: what is made in a directory changes its time
-        def depth(member: Member) -> int:
-            return 0 if member.path == "." else 1 + member.path.count("/")
-
-        for member in sorted(self._directories, key=depth, reverse=True):
-            self._metadata.apply(tree.directory("" if member.path == "." else member.path), member)
+        # what is in a directory before itself, because to make it changed the time; and one beside the other, so that
+        # the way to them is open already
+        for member in sorted(self._directories, key=lambda member: path_key(member.path), reverse=True):
+            path = "" if member.path == "." else member.path
+            self._metadata.apply(tree.directory(path), member, is_bare=True)

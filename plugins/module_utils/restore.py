@@ -59,6 +59,18 @@ def plan_restore(request: RestoreRequest) -> dict[str, Any]:
     return _plan_document(request, _plan(request))
 
 
+def meant_by(request: RestoreRequest) -> dict[str, Any]:
+    """Which backup a request means and where to; nothing is verified and nothing compared, which :func:`run_restore`
+    does before it changes anything.
+
+    :returns: id, project and scenario
+    :raises CoraError: when there is no such backup, or its report is damaged
+    """
+    backup_id = _resolve(request)
+    project = _project(request, open_source(request, backup_id))
+    return {"id": backup_id, "project": project, "scenario": request.scenario}
+
+
 def run_restore(request: RestoreRequest) -> dict[str, Any]:
     """Restore; or, with C(check) or scenario C(plan), only plan.
 

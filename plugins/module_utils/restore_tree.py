@@ -31,6 +31,7 @@ from .safe_tree import OPEN_DIRECTORY
 from .service_window import change_between, refuse_open_databases
 from .services import ServiceControl
 from .source import Source
+from .writing_out import not_on_disk
 
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _AT_FDCWD = -100
@@ -93,6 +94,7 @@ def build_tree(record: RestoreRecord, source: Source, metadata: MetadataWriter, 
     try:
         record.staged_inode = os.fstat(pinned_fd).st_ino
         count = TreeExtractor(pinned, metadata, progress).run(source)
+        # this one decides, by a descriptor from before anything was written: see writing_out.py
         durable.sync_file_system(pinned_fd)
         _check_staged(record)
     except RestoreError as error:
@@ -100,7 +102,7 @@ def build_tree(record: RestoreRecord, source: Source, metadata: MetadataWriter, 
         raise RestoreError(str(error).replace(pinned, printable(record.staged))) from error
     except OSError as error:
         shutil.rmtree(record.staged, ignore_errors=True)
-        raise RestoreError(f"What was unpacked did not reach the disk: {error.strerror}.") from error
+        raise not_on_disk(error) from error
     except BaseException:
         shutil.rmtree(record.staged, ignore_errors=True)
         raise

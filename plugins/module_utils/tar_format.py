@@ -209,11 +209,15 @@ def decode_member(data: bytes, offset: int) -> tuple[Member, int]:
             raise IntegrityError("An extended header in the archive is damaged.")
         body = data[offset + BLOCK_BYTES : offset + BLOCK_BYTES + length]
         offset += BLOCK_BYTES + length + -length % BLOCK_BYTES
-    member = _decode_ustar(data[offset : offset + BLOCK_BYTES])
-    return _with_records(member, body) if body else member, offset + BLOCK_BYTES
+    header, end = data[offset : offset + BLOCK_BYTES], offset + BLOCK_BYTES
+    only_time = _MTIME_RECORD.fullmatch(body)  # so it is with nearly every entry
+    if only_time:
+        return _decode_ustar(header, int(only_time[1]) * _BILLION + int(only_time[2])), end
+    member = _decode_ustar(header)
+    return _with_records(member, body) if body else member, end
 
 
-def _decode_ustar(header: bytes) -> Member:
+def _decode_ustar(header: bytes, mtime_ns: Optional[int] = None) -> Member:
     if len(header) != BLOCK_BYTES or header[257:262] != b"ustar":
         raise IntegrityError("The archive has no header where the index says that an entry begins.")
     head = header[:_HEAD_BYTES]
@@ -233,7 +237,7 @@ def _decode_ustar(header: bytes) -> Member:
         uname,
         gname,
         _number(size),
-        _number(mtime) * _BILLION,
+        _number(mtime) * _BILLION if mtime_ns is None else mtime_ns,
         link,
     )
 
@@ -275,9 +279,6 @@ def _parse_records(body: bytes) -> dict[str, bytes]:
 
 
 def _with_records(member: Member, body: bytes) -> Member:
-    only_time = _MTIME_RECORD.fullmatch(body)  # so it is with nearly every entry
-    if only_time:
-        return member._replace(mtime_ns=int(only_time[1]) * _BILLION + int(only_time[2]))
     records = _parse_records(body)
     try:
         if "mtime" in records:

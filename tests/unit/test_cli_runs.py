@@ -20,6 +20,8 @@ from cora_cli.playbook import close_ended_terminals_at_once
 from cora_cli.progress import Lines
 from cora_cli.progress_words import describe
 from ptyprocess import PtyProcess
+from support.compare import differences, facts
+from support.tools import tool
 
 #: Some minutes together: left out by test.sh --fast.
 pytestmark = pytest.mark.slow
@@ -86,6 +88,21 @@ def test_the_whole_way_there_and_back(person: Person) -> None:
     assert person.asks("undo", "--yes")["undone_id"] == full["restore_id"]
     assert log.read_text() == "overwritten\n"
     assert list(person.runs.iterdir()) == [], "a successful run leaves nothing"
+
+
+@pytest.mark.parametrize("words", [("--full", "--yes"), ("--critical",)], ids=" ".join)
+def test_a_damaged_backup_is_refused_before_anything_changes(words: tuple[str, ...], person: Person) -> None:
+    """Also where nobody is asked, and so the command itself has not looked."""
+    archive = Path(person.asks("backup", "now")["path"]) / "cora-full.tar.gz"
+    tool("chattr", "-i", archive)
+    archive.write_bytes(archive.read_bytes()[:-1] + b"\xff")
+    (person.project / "AI_WORK_LOG.md").write_text("newer\n")
+    before, beside = facts(person.project), set(person.project.parent.iterdir())
+    done = person.types("restore", "latest", *words)
+    assert done.returncode == 1
+    assert "is damaged (cora-full.tar.gz), so nothing was restored" in done.stderr
+    assert differences(before, facts(person.project)) == []
+    assert set(person.project.parent.iterdir()) - beside <= {person.runs.parents[1]}
 
 
 def test_a_failed_run_is_kept_without_secrets(person: Person) -> None:

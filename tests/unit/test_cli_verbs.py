@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -83,6 +82,12 @@ def cora(
 Cora = Callable[..., tuple[int, str, str]]
 
 
+def damage(sealed: Path) -> None:
+    """Change the first byte of a file."""
+    tool("chattr", "-i", sealed)
+    sealed.write_bytes(b"\0" + sealed.read_bytes()[1:])
+
+
 def test_backup_now_says_what_where_and_how_to_restore(cora: Cora, playbooks: Playbooks, project: Path) -> None:
     playbooks.answers["backup"] = MADE
     code, out, err = cora("backup", "now", "--project", project, "--vault", "/vault")
@@ -157,8 +162,7 @@ def test_verify_of_an_intact_and_a_damaged_backup(cora: Cora, project: Path, vau
     assert code == 0
     assert f"{made.id} is intact" in out
 
-    os.system(f"chattr -i {made.archive}")
-    made.archive.write_bytes(b"\0" + made.archive.read_bytes()[1:])
+    damage(made.archive)
     code, out, _ = cora("backup", "verify", made.id[:15], "--vault", vault, "--json")
     assert code == 1
     assert json.loads(out)["ok"] is False
@@ -360,6 +364,34 @@ def test_a_full_restore_can_be_declined(
     code, _, err = cora("restore", "latest", "--full", "--vault", vault)
     assert code == 1
     assert "Nothing was changed." in err
+    assert playbooks.variables == {}
+
+
+@pytest.mark.parametrize("words", [("--full", "--yes"), ("--critical",)], ids=" ".join)
+def test_what_nobody_is_asked_about_is_verified_by_the_run_alone(
+    words: tuple[str, ...], cora: Cora, playbooks: Playbooks, project: Path, vault: Path
+) -> None:
+    made = backup(project, vault)
+    damage(made.archive)  # so that whoever looks would refuse
+    playbooks.answers["restore"] = CommandError("It is damaged, so nothing was restored.", error="IntegrityError")
+    code, _, err = cora("restore", "latest", *words, "--vault", vault)
+    assert code == 1
+    assert "It is damaged, so nothing was restored." in err
+    asked = playbooks.variables["restore"]
+    assert (asked["id"], asked["cora_target"], asked["scenario"]) == (made.id, str(project), words[0].strip("-"))
+    assert ("is kept beside it" in err) == ("--full" in words)
+
+
+@pytest.mark.parametrize(
+    "words", [("--full",), ("--full", "--check", "--yes"), ("--critical", "--check")], ids=" ".join
+)
+def test_damage_is_told_before_a_question_and_in_a_plan(
+    words: tuple[str, ...], cora: Cora, playbooks: Playbooks, project: Path, vault: Path
+) -> None:
+    damage(backup(project, vault).archive)
+    code, _, err = cora("restore", "latest", *words, "--vault", vault)
+    assert code == 1
+    assert "is damaged (cora-full.tar.gz), so nothing was restored" in err
     assert playbooks.variables == {}
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -16,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.cora.backup.plugins.module_utils import extract, processes
+from ansible_collections.cora.backup.plugins.module_utils import durable, extract, processes
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError, RestoreError, SettingsError
 from ansible_collections.cora.backup.plugins.module_utils.extract import WORTH_PROCESSES_BYTES
 from ansible_collections.cora.backup.plugins.module_utils.settings import Service
 from ansible_collections.cora.backup.plugins.module_utils.undo import undo_last
+from ansible_collections.cora.backup.plugins.module_utils.writing_out import WritingOut
 from support.compare import Facts, differences, facts
 from support.engine import Document, Made, backup, restore
-from support.tools import tool
+from support.tools import assert_no_child_is_left, tool
 from support.trees import MIB, fill
 
 Tree = dict[bytes, Facts]
@@ -452,12 +454,67 @@ def test_a_large_tree_is_written_by_several_processes(
     os.chmod(project / "tool", 0o4755)
     destroy(project)
     result = restore(vault, scenario="full")
-    assert len(workers) == 1 + 3  # the sums are checked beside the plan
+    assert len(workers) == 1 + 1 + 3  # the sums are checked beside the plan, and the tree is synced meanwhile
     assert_same(expected, project)
     assert [warning for warning in result["warnings"] if "set-user-id" in warning] == [
         "tool: its set-user-id or set-group-id bit is left out (keep_setuid brings it back)"
     ]
     assert (project / "zz-the-same").stat().st_ino == (project / "part1" / "deep1" / "data").stat().st_ino
+
+
+@pytest.mark.parametrize("keep_setuid", [False, True])
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o777], ids=oct)
+def test_modes_and_owners_are_those_of_the_backup_wherever_it_is_restored(
+    umask: int, keep_setuid: bool, project: Path, vault: Path, tmp_path: Path
+) -> None:
+    """Files are made with their mode, and get a group from a directory that hands its own down."""
+    modes = (0o644, 0o600, 0o000, 0o777, 0o1644, 0o4755, 0o2711)
+    for number, (mode, owner) in enumerate((mode, owner) for mode in modes for owner in ((0, 0), (0, 34), (33, 34))):
+        path = project / "src" / f"file{number}"
+        path.write_text(str(number))
+        os.chown(path, *owner)
+        os.chmod(path, mode)
+    made = backup(project, vault)
+    if not keep_setuid:
+        for path in (project / "src").iterdir():
+            os.chmod(path, stat.S_IMODE(path.stat().st_mode) & ~0o6000)
+    expected = facts(project)
+    place = tmp_path / "place"
+    place.mkdir()
+    os.chown(place, 33, 33)
+    os.chmod(place, 0o2775)
+    before = os.umask(umask)
+    try:
+        restore(vault, made.id, scenario="full", project=place / "copy", keep_setuid=keep_setuid)
+    finally:
+        os.umask(before)
+    assert_same(expected, place / "copy")
+
+
+def test_a_disk_that_fails_meanwhile_leaves_the_project_as_it_was(
+    large: Made, project: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = os.getpid()
+
+    def refuse() -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def asked_once(self: WritingOut) -> None:
+        monkeypatch.setattr(WritingOut, "go_on", lambda _self: None)
+        self._next_at = 0
+        go_on(self)
+
+    go_on = WritingOut.go_on
+    monkeypatch.setattr(processes, "cores", lambda: 3)
+    monkeypatch.setattr(WritingOut, "go_on", asked_once)
+    monkeypatch.setattr(durable, "sync_file_system", lambda _fd: refuse() if os.getpid() != caller else None)
+    destroy(project)
+    destroyed = facts(project)
+    with pytest.raises(RestoreError, match="did not reach the disk: Input/output error"):
+        restore(vault, scenario="full")
+    assert_same(destroyed, project)
+    assert beside(project) == set()
+    assert_no_child_is_left()
 
 
 def test_a_worker_that_is_killed_leaves_the_project_as_it_was(

@@ -48,7 +48,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(context: Context, options: Namespace) -> int:
     """Restore, or show what a restore would do."""
-    from ansible_collections.cora.backup.plugins.module_utils.restore import plan_restore
+    from ansible_collections.cora.backup.plugins.module_utils.restore import meant_by, plan_restore
     from ansible_collections.cora.backup.plugins.module_utils.settings import RestoreRequest
     from ansible_collections.cora.backup.plugins.module_utils.summary import restore_summary
 
@@ -64,7 +64,10 @@ def run(context: Context, options: Namespace) -> int:
         check=True,
     )
     request = with_files_meant(context, request)
-    plan = plan_restore(request)
+    # Who is asked sees before what would be lost, and whether the backup is damaged. Where nobody is asked it is left
+    # to the run, which verifies and plans before it changes anything: the same here would only cost the time twice.
+    unasked = not options.check and (scenario == "critical" or (scenario == "full" and options.yes))
+    plan = meant_by(request) if unasked else plan_restore(request)
     if offsite is None:
         _hint_at_newer(context, options.id, plan)
     else:
@@ -121,14 +124,12 @@ def _agreed(context: Context, plan: dict[str, Any], *, yes: bool) -> bool:
 
     kept = ["The tree that is there now is kept beside it."] if os.path.lexists(plan["project"]) else []
     does = "replaces the whole of" if kept else "brings back the whole of"
-    context.output.note(
-        [
-            f"Backup {plan['id']} {does} {plan['project']}: {counts_text(plan['counts'])}.",
-            *newer_work_lines(plan),
-            *kept,
-        ]
-    )
-    return confirm("Restore it?", yes=yes)
+    what = f"Backup {plan['id']} {does} {plan['project']}"
+    if yes:  # counts and newer work stand in what is told when it is done
+        context.output.note([f"{what}.", *kept])
+        return True
+    context.output.note([f"{what}: {counts_text(plan['counts'])}.", *newer_work_lines(plan), *kept])
+    return confirm("Restore it?", yes=False)
 
 
 def _variables(context: Context, plan: dict[str, Any], files: Iterable[str]) -> dict[str, Value]:
