@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Optional
 
@@ -50,11 +51,28 @@ class _Follower:
         self._marked = (0, self._digest)
         self._is_as_earlier = True  # so far the new archive begins as the earlier one does
         self._unchecked: list[tuple[Sequence[Frame], bool]] = []  # of that, what nobody compared with its digests
+        self._thread: Optional[ThreadPoolExecutor] = None
+        self._summing_up: Optional[Future[None]] = None
+
+    def use_a_thread(self) -> None:
+        """Sum up beside the reading and writing. Only where nothing else of this process would wait for that."""
+        self._thread = self._thread or ThreadPoolExecutor(max_workers=1)
 
     def add(self, data: bytes) -> None:
         """Sum up what was just appended."""
-        self._digest.update(data)
+        digest = self._settled_digest()
+        if self._thread is None:
+            digest.update(data)
+        else:
+            self._summing_up = self._thread.submit(digest.update, data)
         self._at += len(data)
+
+    def _settled_digest(self) -> Any:
+        """The sum, of which no thread is at work any more."""
+        if self._summing_up is not None:
+            self._summing_up.result()
+            self._summing_up = None
+        return self._digest
 
     def read_again(self, frames: Sequence[tuple[int, str]]) -> None:
         """Sum up frames that were appended, of these lengths and SHA-256: what the sum says is what was meant.
@@ -104,10 +122,11 @@ class _Follower:
 
     def mark(self) -> None:
         """Remember the sum of all so far."""
-        self._marked = self._at, self._digest.copy()
+        self._marked = self._at, self._settled_digest().copy()
 
     def go_back(self) -> None:
         """Forget what was appended after the mark; nothing is copied between the two."""
+        self._settled_digest()
         self._at, self._digest = self._marked[0], self._marked[1].copy()
 
     def sha256(self) -> str:
@@ -115,7 +134,7 @@ class _Follower:
 
         :raises DamagedFramesError: when one of the frames that were copied is damaged
         """
-        sha256 = self._digest.hexdigest()
+        sha256 = str(self._settled_digest().hexdigest())
         if self._earlier is not None and self._unchecked and sha256 != self._earlier.promised_sha256():
             with _telling_of_damage():
                 self._check_late()
@@ -253,4 +272,5 @@ class ArchiveFile:
     def _follow(self, request: tuple[str, tuple[Any, ...]]) -> Any:
         """What the process does."""
         what, arguments = request
+        self._follower.use_a_thread()
         return getattr(self._follower, what)(*arguments)
