@@ -31,6 +31,7 @@ _TELL_BYTES = 16 * 1024 * 1024
 _ASKED_AT_MOST = 64
 #: So much may be compared with its digests late: where that has to be, it is read a second time.
 _UNCHECKED_BYTES = 1024 * 1024 * 1024
+_NOT_WHAT_WAS_WRITTEN = "The new archive is not what was written: did somebody change it, or is memory bad?"
 
 
 class DamagedFramesError(IntegrityError):
@@ -41,11 +42,13 @@ class _Follower:
     """Copies into the file and sums it up from its beginning, in this process or another.
 
     :param earlier: where frames are copied from
+    :param earlier_sha256: of that archive; empty where nobody knows it
     """
 
-    def __init__(self, stream: VaultFile, earlier: Optional[ArchiveReader]) -> None:
+    def __init__(self, stream: VaultFile, earlier: Optional[ArchiveReader], earlier_sha256: str) -> None:
         self._stream = stream
         self._earlier = earlier
+        self._earlier_sha256 = earlier_sha256
         self._digest = hashlib.sha256()
         self._at = 0  # so far it is summed up
         self._marked = (0, self._digest)
@@ -83,7 +86,7 @@ class _Follower:
         for length_bytes, sha256 in frames:
             data = self._stream.read_at(self._at, length_bytes)
             if hashlib.sha256(data).hexdigest() != sha256:
-                raise VaultError("The new archive is not what was written: did somebody change it, or is memory bad?")
+                raise VaultError(_NOT_WHAT_WAS_WRITTEN)
             self.add(data)
 
     def copy(self, frames: Sequence[Frame]) -> None:
@@ -110,15 +113,26 @@ class _Follower:
     def _check_late(self) -> None:
         """Compare with their digests the frames that nobody compared yet, as they stand in the new archive now.
 
-        :raises IntegrityError: when one is damaged
+        :raises IntegrityError: when one is damaged in the earlier archive
+        :raises VaultError: when only the new one has it damaged
         """
         for frames, is_shared in self._unchecked:
-            length_bytes = sum(frame.length_bytes for frame in frames)
-            if is_shared and self._earlier is not None:
-                self._earlier.packed_frames(frames)  # the same blocks, and these are in memory already
-            else:
-                check_frames(frames, self._stream.read_at(frames[0].offset, length_bytes))
+            # where blocks are shared both are the same, and those of the earlier one are in memory already
+            if not is_shared and self._is_as_written(frames):
+                continue
+            if self._earlier is not None:
+                self._earlier.packed_frames(frames)
+            if not is_shared:
+                raise VaultError(_NOT_WHAT_WAS_WRITTEN)
         self._unchecked = []
+
+    def _is_as_written(self, frames: Sequence[Frame]) -> bool:
+        length_bytes = sum(frame.length_bytes for frame in frames)
+        try:
+            check_frames(frames, self._stream.read_at(frames[0].offset, length_bytes))
+        except IntegrityError:
+            return False
+        return True
 
     def mark(self) -> None:
         """Remember the sum of all so far."""
@@ -135,7 +149,7 @@ class _Follower:
         :raises DamagedFramesError: when one of the frames that were copied is damaged
         """
         sha256 = str(self._settled_digest().hexdigest())
-        if self._earlier is not None and self._unchecked and sha256 != self._earlier.promised_sha256():
+        if self._unchecked and sha256 != self._earlier_sha256:
             with _telling_of_damage():
                 self._check_late()
         return sha256
@@ -157,11 +171,12 @@ class ArchiveFile:
 
     :param stream: the file, new and empty
     :param earlier: the archive that frames are copied from, where there is one
+    :param earlier_sha256: what that is meant to be; empty where nobody knows it
     """
 
-    def __init__(self, stream: VaultFile, earlier: Optional[ArchiveReader] = None) -> None:
+    def __init__(self, stream: VaultFile, earlier: Optional[ArchiveReader] = None, earlier_sha256: str = "") -> None:
         self._stream = stream
-        self._follower = _Follower(stream, earlier)
+        self._follower = _Follower(stream, earlier, earlier_sha256)
         self._worker = None if earlier is None else worker_where_it_helps(self._follow)
         self._asked = 0
         self._untold: list[tuple[int, str]] = []  # frames that the process does not know of yet

@@ -121,7 +121,6 @@ class ArchiveReader:
     """
 
     def __init__(self, directory: str, *, archive: str = layout.ARCHIVE) -> None:
-        self._directory = directory
         self._index_path = os.path.join(directory, layout.INDEX)
         self.path = os.path.join(directory, archive)
         try:
@@ -140,13 +139,6 @@ class ArchiveReader:
     def fileno(self) -> int:
         """The descriptor of the archive."""
         return self._fd
-
-    def promised_sha256(self) -> str:
-        """What the backup says the SHA-256 of the archive is; empty where it does not say it."""
-        try:
-            return layout.read_sums(self._directory).get(os.path.basename(self.path), "")
-        except IntegrityError:
-            return ""
 
     def groups(self) -> Iterator[Group]:
         """All groups, in the order of the archive.

@@ -224,7 +224,7 @@ def _write_reusing(
     for attempts_left in reversed(range(_REUSED_ATTEMPTS)):
         take = partial(_reuse, settings, earlier, known)
         try:
-            return write_archive(settings, staged, layout.ARCHIVE, progress, take, earlier.reader)
+            return write_archive(settings, staged, layout.ARCHIVE, progress, take, earlier)
         except DamagedFramesError:
             remove_unpublished(staged)
             durable.make_directories(staged)

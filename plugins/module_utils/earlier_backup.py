@@ -31,6 +31,17 @@ class EarlierBackup:
     report: dict[str, Any]
     reader: ArchiveReader
 
+    def archive_sha256(self) -> str:
+        """What the backup says the SHA-256 of its archive is; empty where it says two things.
+
+        So it does where somebody made C(SHA256SUMS.txt) fit what was damaged.
+        """
+        try:
+            promised = layout.read_sums(self.directory).get(layout.ARCHIVE, "")
+        except IntegrityError:
+            return ""
+        return promised if self.report.get("archive_sha256") == promised else ""
+
 
 def open_earlier(vault: Vault, project: str) -> tuple[Optional[EarlierBackup], list[str]]:
     """The newest backup that can be used, to be closed by the caller, and ids of newer ones that are damaged.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 
 from .errors import RestoreError
 from .inode_flags import APPEND_ONLY, IMMUTABLE, get_flags, is_flaggable
@@ -31,8 +32,9 @@ def refuse_immovable(top: str, paths: Iterable[str]) -> None:
     """
     with SafeTree(top, follow=False) as tree:
         for path in paths:
-            _refuse_flags(os.path.join(top, os.path.dirname(path)), _flags(tree.parent(path)[0]))
-            _refuse_flags(os.path.join(top, path), _flags_at(tree, path))
+            with suppress(FileNotFoundError):  # gone a moment ago: there is nothing to move then
+                _refuse_flags(os.path.join(top, os.path.dirname(path)), _flags(tree.parent(path)[0]))
+                _refuse_flags(os.path.join(top, path), _flags_at(tree, path))
 
 
 def _refuse_flags(path: str, flags: int) -> None:

@@ -11,8 +11,8 @@ from typing import Callable, Optional
 
 from . import durable, layout
 from .archive_file import ArchiveFile
-from .archive_reader import ArchiveReader
 from .archive_writer import ArchiveTotals, ArchiveWriter
+from .earlier_backup import EarlierBackup
 from .index import IndexWriter
 from .progress import Progress
 from .project_archiver import ProjectArchiver
@@ -27,19 +27,20 @@ def write_archive(
     archive: str,
     progress: Progress,
     take: Callable[[ProjectArchiver, ArchiveWriter], Taken] = lambda archiver, _writer: archiver.run(),
-    earlier: Optional[ArchiveReader] = None,
+    earlier: Optional[EarlierBackup] = None,
 ) -> tuple[Taken, ArchiveTotals]:
     """Write an archive of the project and its index into a directory of the vault.
 
     :param archive: name of the archive there
     :param take: what goes into it, where that is not everything, each file read
-    :param earlier: the archive that frames are taken over from
+    :param earlier: the backup that frames are taken over from
     :raises VaultError: when the vault cannot be written
     """
     archive_path, index_path = os.path.join(directory, archive), os.path.join(directory, layout.INDEX)
     with durable.VaultFile(archive_path) as stream, durable.VaultFile(index_path) as index:
         align = stream.shares_blocks(archive_path + ".probe")
-        with ArchiveFile(stream, earlier) as file, ArchiveWriter(file, IndexWriter(index), align=align) as writer:
+        source = (earlier.reader, earlier.archive_sha256()) if earlier is not None else ()
+        with ArchiveFile(stream, *source) as file, ArchiveWriter(file, IndexWriter(index), align=align) as writer:
             taken = take(ProjectArchiver(settings, directory, writer, progress), writer)
             totals = writer.finish()
     return taken, totals

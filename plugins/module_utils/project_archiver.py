@@ -171,8 +171,14 @@ class ProjectArchiver:
             self.taken.side_files += 1
             return
         self._take_content(found)
-        if found.status.st_nlink > 1:
-            self._linked[found.status.st_dev, found.status.st_ino] = found.path
+
+    def _note_link(self, found: Found, status: os.stat_result) -> None:
+        """Its other names lead here.
+
+        :param status: of what was read: another file may have that name by now than when the walk saw it
+        """
+        if status.st_nlink > 1:
+            self._linked[status.st_dev, status.st_ino] = found.path
 
     def is_side_file(self, path: str) -> bool:
         """Whether a file stands beside a database that is kept whole without it."""
@@ -237,6 +243,7 @@ class ProjectArchiver:
             settled=self._pages.will_tell(found, snapshot.status),
         )
         self._writer.add(item)
+        self._note_link(found, snapshot.status)
         if critical:
             self.plain_copies.write_critical(found.path, [snapshot.data])
             self.plain_copies.keep_critical(found.path, snapshot.status)
@@ -269,6 +276,7 @@ class ProjectArchiver:
                 item = streamed_item(found, stream, meta, self.taken.owners, database=database, settled=settled)
                 if not self._writer.add_stream(item, stream, keep_unstable=not attempts_left):
                     continue
+                self._note_link(found, meta.status)
                 self.taken.note_file(
                     found.path,
                     size_bytes=stream.content_bytes,

@@ -32,7 +32,8 @@ class Found(NamedTuple):
 
     :param path: relative to the project; C(.) for the project itself
     :param name: bytes of its last part
-    :param parent_fd: open directory that holds it; valid until the next one is asked for
+    :param parent_fd: open directory that holds it; valid until the walk closes it, which is not before the next one is
+        asked for
     :param status: as C(lstat) gave it
     :param seen_ns: when that was, or a moment before; 0 where nobody looked at the clock
     """

@@ -23,6 +23,8 @@ def run(collection: str, module: str, site: str) -> None:
     :param site: directory that has Ansible, for a Python that does not know of it by itself
     """
     _leave_directory_of_program()
+    # root leaves no files in a collection that is somebody else's
+    sys.dont_write_bytecode = sys.dont_write_bytecode or os.stat(collection).st_uid != os.geteuid()
     sys.path.append(site)
     _name_packages(collection)
     with open(sys.argv.pop(1), encoding="utf-8") as file:

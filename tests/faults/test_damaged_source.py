@@ -92,6 +92,15 @@ def test_a_damaged_frame(part: int, lab: Lab) -> None:
     assert reused["frames"] > 0, "the intact frames are of use still"
 
 
+def test_sums_that_somebody_made_fit_the_damage(lab: Lab) -> None:
+    lab.flip("cora-full.tar.gz", 5_000_000)
+    sums = lab.earlier / "SHA256SUMS.txt"
+    names = [line.split("  ", 1)[1] for line in sums.read_text(encoding="utf-8").splitlines()]
+    sums.write_text(tool("sha256sum", *names, cwd=lab.earlier), encoding="utf-8")
+    tool("sha256sum", "--quiet", "-c", sums.name, cwd=lab.earlier)
+    assert lab.back_up_again()["reused"]["damaged"] == 1
+
+
 def test_all_frames_damaged(lab: Lab) -> None:
     for at in range(20, (lab.earlier / "cora-full.tar.gz").stat().st_size - 100, 40_000):
         lab.flip("cora-full.tar.gz", at)

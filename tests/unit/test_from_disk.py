@@ -26,12 +26,19 @@ MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
 
 
 def action(
-    *, transport: str = "local", interpreter: Any = sys.executable, connection_become: Any = None, **of_task: Any
+    *,
+    transport: str = "local",
+    interpreter: Any = sys.executable,
+    connection_become: Any = None,
+    pipelining: bool = False,
+    **of_task: Any,
 ) -> tuple[from_disk.ActionModule, dict[str, Any]]:
     task = {"become": None, "async_val": 0, "delegate_to": None, "args": {"vault": "/vault"}, **of_task}
     plugin = from_disk.ActionModule(
         task=SimpleNamespace(**task),
-        connection=SimpleNamespace(transport=transport, become=connection_become),
+        connection=SimpleNamespace(
+            transport=transport, become=connection_become, is_pipelining_enabled=lambda: pipelining
+        ),
         play_context=SimpleNamespace(become=False),
         loader=None,
         templar=SimpleNamespace(template=lambda value: value),
@@ -55,6 +62,7 @@ def test_local_and_of_this_python_runs_from_disk() -> None:
         {"interpreter": None},
         {"interpreter": "auto_silent"},
         {"async_val": 60},
+        {"pipelining": True},
         {"delegate_to": "elsewhere"},
         {"args": {"url": object()}},
     ],
@@ -121,6 +129,21 @@ def test_nothing_beside_it_is_imported(tmp_path: Path, monkeypatch: pytest.Monke
     done = run_directly(made_up(tmp_path, monkeypatch, "import fractions; print(fractions.__file__)"), {})
     assert done.returncode == 0, done.stderr
     assert str(tmp_path) not in done.stdout
+
+
+def test_root_leaves_no_bytecode_in_a_collection_of_somebody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_root()
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    path = made_up(tmp_path, monkeypatch, "print('ran')")
+    modules = tmp_path / "collection" / "plugins" / "modules"
+    os.chown(tmp_path / "collection", 12345, 12345)
+    assert run_directly(path, {}).stdout == "ran\n"
+    assert not (modules / "__pycache__").exists()
+    os.chown(tmp_path / "collection", os.geteuid(), -1)
+    assert run_directly(path, {}).stdout == "ran\n"
+    assert (modules / "__pycache__").exists()
 
 
 def test_another_place_of_collections_does_not_hide_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

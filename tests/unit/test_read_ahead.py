@@ -16,8 +16,11 @@ import pytest
 from ansible_collections.cora.backup.plugins.module_utils import read_ahead
 from ansible_collections.cora.backup.plugins.module_utils.items import Owners, item_of
 from ansible_collections.cora.backup.plugins.module_utils.patterns import PathFilter
+from ansible_collections.cora.backup.plugins.module_utils.project_archiver import ProjectArchiver
 from ansible_collections.cora.backup.plugins.module_utils.read_ahead import ReadAhead, ask_for
 from ansible_collections.cora.backup.plugins.module_utils.scan import Found, ScanNotes, walk
+from support.engine import backup
+from support.tools import tool
 
 
 @pytest.fixture
@@ -78,22 +81,58 @@ def test_nothing_stays_open_where_nobody_takes_the_rest(tree: Path, taken: int) 
     assert open_descriptors() == before
 
 
-@pytest.mark.parametrize(("size_bytes", "most"), [(1, 256), (1024 * 1024, 32), (1 << 40, 16)])
-def test_how_far_it_goes_ahead(tree: Path, size_bytes: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_ahead, "_asked_bytes", lambda found: min(size_bytes, 2 * 1024 * 1024))
+def furthest_ahead(tree: Path, kind: str = "file") -> int:
+    """How many entries of a kind the walk had seen at most that nobody had taken yet."""
     seen = taken = furthest = 0
 
     def walked() -> Iterator[Found]:
         nonlocal seen
         for found in walk(str(tree), PathFilter([]), ScanNotes(), close=ahead.close_later):
-            seen += found.kind == "file"
+            seen += found.kind == kind
             yield found
 
     ahead = ReadAhead()
     for found in ahead.entries(walked()):
         furthest = max(furthest, seen - taken)
-        taken += found.kind == "file"
-    assert most - 2 <= furthest <= most + 1
+        taken += found.kind == kind
+    return furthest
+
+
+@pytest.mark.parametrize(("bytes_at_most", "most"), [(1 << 40, 256), (100 * 4, 101), (0, 1)])
+def test_how_far_it_goes_ahead(tree: Path, bytes_at_most: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_ahead, "ask_for", lambda _found: False)
+    monkeypatch.setattr(read_ahead, "_BYTES_AT_MOST", bytes_at_most)
+    assert most - 2 <= furthest_ahead(tree) <= most + 1
+
+
+def test_few_directories_wait_to_be_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a descriptor, of which there may be no more than a thousand."""
+    monkeypatch.setattr(read_ahead, "ask_for", lambda _found: False)
+    for number in range(300):
+        (tmp_path / f"{number}").mkdir()
+        (tmp_path / f"{number}" / "file").write_bytes(b"x")
+    before = len(open_descriptors())
+    assert 60 <= max(len(open_descriptors()) - before for _found in ahead_of(tmp_path)) <= 70
+
+
+def test_what_is_in_memory_does_not_wait(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The less time passes between the walk and the reading, the less changes in it."""
+    monkeypatch.setattr(read_ahead, "_ALL_AFTER_A_MISS", 0)
+    assert furthest_ahead(tree) == 1
+    assert furthest_ahead(tree, "dir") == 1
+
+
+@pytest.mark.parametrize("missing", ["RWF_NOWAIT", "preadv", "the system call"])
+def test_where_python_or_the_system_cannot_tell(tree: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    if missing == "the system call":
+
+        def preadv(*_arguments: object) -> int:
+            raise NotImplementedError("preadv2 is not there")
+
+        monkeypatch.setattr(os, "preadv", preadv)
+    else:
+        monkeypatch.delattr(os, missing)
+    assert ask_for(seen_in(tree / "many")["1"]), "nothing is asked for"
 
 
 def test_what_is_not_in_memory_is_asked_for(tmp_path: Path) -> None:
@@ -156,6 +195,42 @@ def test_files_in_memory_are_hardly_looked_at(tree: Path, monkeypatch: pytest.Mo
     files = [found.path for found in ahead_of(tree) if found.kind == "file"]
     at, after = asked.index(rest[3]), files.index(rest[3])
     assert asked[at : at + 257] == files[after : after + 257], "after one that is not in memory all are asked for"
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["all is read", "what is not reused is read"])
+@pytest.mark.parametrize("names", [2, 3])
+def test_a_file_with_several_names_is_replaced_after_the_walk_saw_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: int, earlier: bool
+) -> None:
+    """Its other names still lead to what it was."""
+    project, vault, out = tmp_path / "project", tmp_path / "vault", tmp_path / "out"
+    project.mkdir()
+    (project / "a").write_bytes(b"old")
+    others = ["b", "c"][: names - 1]
+    for name in others:
+        os.link(project / "a", project / name)
+    (project / "z").write_bytes(b"z")
+    if earlier:
+        backup(project, vault)
+        (project / "z").write_bytes(b"changed")
+    take = ProjectArchiver.take
+    replaced: list[str] = []
+
+    def replace_first(archiver: ProjectArchiver, found: Found) -> None:
+        if found.path == ("a" if earlier else ".") and not replaced:
+            (project / "new").write_bytes(b"new content")
+            os.rename(project / "new", project / "a")
+            replaced.append(found.path)
+        take(archiver, found)
+
+    monkeypatch.setattr(read_ahead, "ask_for", lambda _found: False)
+    monkeypatch.setattr(ProjectArchiver, "take", replace_first)
+    made = backup(project, vault)
+    assert replaced
+    out.mkdir()
+    tool("tar", "-xzf", made.archive, "-C", out)
+    assert {name: (out / name).read_bytes() for name in others} == dict.fromkeys(others, b"old")
+    assert (out / "a").read_bytes() in (b"old", b"new content")
 
 
 def test_times_are_told_by_the_moment_in_which_the_walk_saw_them(tmp_path: Path) -> None:
