@@ -44,20 +44,20 @@ _LIMITS = """\
 - **One file out** is `cora cat`, as `restic dump` is. `cora restore --file` also saves what it replaces, and goes
   through Ansible: about 1 s.
 
-Tried: hashing and writing in a thread of its own (kept), a shorter switch interval of Python's threads (no
-clear gain), reading the index by ISA-L in place of zlib (kept), a short way for index lines of plain files (kept),
-a restore in processes instead of threads (kept: half the time), frames built by processes instead of threads (kept:
-two thirds of the time of a first backup), frames of 512 KiB instead of 1 MiB (kept: a third less CPU with one file in a
-hundred changed) and of 256 KiB (a tenth less CPU with one file in a hundred changed, and none elsewhere: not worth twice
-the frames), index lines compared and not parsed (kept: a third less CPU where nothing changed, and for `save`), frames
-copied by a process instead of threads (kept: threads kept the walk waiting, it took 3.7 s for what takes 1.6 alone), one
-SHA-256 for each byte of an archive that comes out as it was, and not two (kept: 3.1 s became 2.5), SHA-256 of the archive
-in a thread beside the copying (kept, now that the walk is not what everybody waits for: 2.2 s became 1.85), having the
-kernel write out at once (kept: 1.4 s of fsync at the end became 0.2), dropping what was copied from the page cache (no
-gain), asking the disk for files ahead (kept: 19 s of a first backup on a cold cache became 11), modules from disk where
-the host is the controller (kept: 0.6 s less CPU than packed), verifying once where a full restore asks nobody (kept:
-0.9 s less CPU), syncing beside a full restore (kept: a tenth of it), fewer system calls for each restored file (kept:
-a tenth less CPU).
+Tried: hashing and writing in a thread of its own (kept), a shorter switch interval of Python's threads (no clear
+gain), reading the index by ISA-L in place of zlib (kept), a short way for index lines of plain files (kept), a
+restore in processes instead of threads (kept: half the time), frames built by processes instead of threads (kept: two
+thirds of the time of a first backup), frames of 512 KiB instead of 1 MiB (kept: a third less CPU with one file in a
+hundred changed) and of 256 KiB (a tenth less CPU with one file in a hundred changed, and none elsewhere: not worth
+twice the frames), index lines compared and not parsed (kept: a third less CPU where nothing changed, and for `save`),
+frames copied by a process instead of threads (kept: threads kept the walk waiting, it took 3.7 s for what takes 1.6
+alone), one SHA-256 for each byte of an archive that comes out as it was, and not two (kept: 3.1 s became 2.5),
+SHA-256 of the archive in a thread beside the copying (kept, now that the walk is not what everybody waits for: 2.2 s
+became 1.85), having the kernel write out at once (kept: 1.4 s of fsync at the end became 0.2), dropping what was
+copied from the page cache (no gain), asking the disk for files ahead (kept: 19 s of a first backup on a cold cache
+became 11), modules from disk where the host is the controller (kept: 0.6 s less CPU than packed), verifying once
+where a full restore asks nobody (kept: 0.9 s less CPU), syncing beside a full restore (kept: a tenth of it), fewer
+system calls for each restored file (kept: a tenth less CPU).
 """
 
 
