@@ -14,6 +14,8 @@ from .names import printable
 from .processes import Beside
 
 _INTERVAL_SECONDS = 0.1
+#: Who has waited that long wants to know how long it takes; what is done sooner needs no walk for that.
+_COUNT_AFTER_SECONDS = 10.0
 #: Files and bytes that are to come; None where nobody knows.
 Totals = tuple[Optional[int], Optional[int]]
 
@@ -64,8 +66,13 @@ class Progress:
             self._write()
 
     def count_beside(self, count: Callable[[], Totals]) -> None:
-        """Have the totals of this phase counted by a process of its own: the work need not wait for them."""
-        self._counting = Beside(count)
+        """Have a process of its own count the totals of this phase, if that lasts; the work need not wait for them."""
+
+        def count_later() -> Totals:
+            time.sleep(_COUNT_AFTER_SECONDS)
+            return count()
+
+        self._counting = Beside(count_later)
 
     def close(self) -> None:
         """Write the last line."""

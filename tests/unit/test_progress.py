@@ -124,6 +124,7 @@ def test_totals_that_are_counted_beside_the_work_appear_when_they_are_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(module, "_COUNT_AFTER_SECONDS", 0.0)
     progress = Progress(str(tmp_path / "progress"))
     progress.start("archive")
     progress.count_beside(lambda: (57, os.nice(0)))
@@ -142,7 +143,18 @@ def test_totals_that_are_counted_beside_the_work_appear_when_they_are_there(
     }
 
 
-def test_a_count_that_fails_or_is_not_waited_for_does_no_harm(tmp_path: Path) -> None:
+def test_what_is_done_soon_is_not_counted(tmp_path: Path) -> None:
+    progress = Progress(str(tmp_path / "progress"))
+    progress.start("archive")
+    progress.count_beside(lambda: ((tmp_path / "counted").write_text("too early"), 1))
+    time.sleep(0.2)
+    progress.close()
+    assert not (tmp_path / "counted").exists()
+
+
+def test_a_count_that_fails_or_is_not_waited_for_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_COUNT_AFTER_SECONDS", 0.0)
+
     def count() -> tuple[int, int]:
         raise OSError("a directory that cannot be read")
 
