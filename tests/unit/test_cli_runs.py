@@ -122,11 +122,26 @@ def test_an_error_of_the_engine_is_a_sentence(person: Person) -> None:
     assert done.stderr.splitlines()[1].startswith(f"cora: The vault {person.vault} lies inside the project")
 
 
-def test_ctrl_c_leaves_nothing_behind(person: Person) -> None:
+def test_ansible_and_the_short_way_answer_the_same(person: Person) -> None:
+    """-v is Ansible, and prints what it says; without it there is none where nothing needs it."""
+    quick, long = person.types("backup", "now", "--json"), person.types("backup", "now", "--json", "-v")
+    assert "PLAY RECAP" in long.stderr and "PLAY RECAP" not in quick.stderr
+    own = ("id", "path", "duration_seconds", "reused", "archive_bytes")
+    first, second = (
+        {key: one for key, one in json.loads(done.stdout).items() if key not in own} for done in (quick, long)
+    )
+    assert first == second
+    wrong = [person.types("backup", "now", "-e", "cora_seal=maybe", *more) for more in ((), ("-v",))]
+    assert [done.returncode for done in wrong] == [2, 2]
+    assert wrong[0].stderr.splitlines()[-1] == wrong[1].stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("more", [(), ("-v",)], ids=["short", "ansible"])
+def test_ctrl_c_leaves_nothing_behind(more: tuple[str, ...], person: Person) -> None:
     for number in range(40):
         (person.project / f"big-{number}").write_bytes(os.urandom(10_000_000))
     running = subprocess.Popen(
-        command("backup", "now", "--vault", person.vault),
+        command("backup", "now", "--vault", person.vault, *more),
         cwd=person.project,
         env=person.environment,
         stderr=subprocess.PIPE,

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, cora.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The C(cora) command: what changes things runs a playbook, what only reads calls the engine in process.
+"""The C(cora) command: what changes things stands in a playbook, what only reads calls the engine in process.
 
 Nothing heavy is imported before it is needed: a list of backups answers in 0.2 s.
 """

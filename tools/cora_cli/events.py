@@ -41,13 +41,21 @@ class Events:
         """Take an event of ansible-runner; True, for it to be kept with the log of the run."""
         data = event.get("event_data", {})
         kind = event.get("event")
-        if kind == "runner_on_ok" and data.get("resolved_action") == self.action:
-            self.result = data["res"]
-        elif kind in ("runner_on_failed", "runner_on_unreachable") and self._failure is None:
-            self._failure = data["res"]
-            self._failed_action = data.get("resolved_action")
+        if kind in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable"):
+            self.hear_result(data.get("resolved_action"), data["res"], failed=kind != "runner_on_ok")
         self._hear_text(event.get("stdout") or "")
         return True
+
+    def hear_result(self, action: str | None, result: Mapping[str, Any], *, failed: bool) -> None:
+        """Take the result of a module.
+
+        :param action: its full name
+        """
+        if failed:
+            if self._failure is None:
+                self._failure, self._failed_action = result, action
+        elif action == self.action:
+            self.result = result
 
     def _hear_text(self, text: str) -> None:
         if text:

@@ -51,6 +51,11 @@ class Inventory:
         """A setting as it stands there, templates unresolved; None where it is not set."""
         return self._values.get(name, (None, Path()))[0]
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """All settings as they stand there, templates unresolved."""
+        return {name: value for name, (value, _path) in self._values.items()}
+
     def _read(self, path: Path) -> None:
         content = path.read_bytes()
         if not _SET.search(content):

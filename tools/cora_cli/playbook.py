@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, cora.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running a playbook through ansible-runner, and getting the result of its module back."""
+"""Running a playbook, through ansible-runner or without, and getting the result of its module back."""
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 from collections.abc import Mapping
@@ -14,9 +15,12 @@ from typing import Any
 
 from . import ROOT
 from .context import Context
-from .errors import FAILED, INTERRUPTED, TERMINATED, CommandError
+from .errors import DONE, FAILED, INTERRUPTED, TERMINATED, CommandError
 from .events import Events
 from .interrupts import Interrupts
+from .module_process import run_module
+from .plain_playbook import ModuleCall
+from .plain_run import without_ansible
 from .progress import Progress
 from .run_directory import keep_run_directory, make_run_directory, remove_run_directory
 from .run_environment import added_variables, inventory_of_run, without_secrets
@@ -49,22 +53,38 @@ def _run(
     own: dict[str, Value] = {**variables, "cora_progress_file": str(progress_file)}
     if "cora_hosts" not in context.extra_vars:
         own["cora_hosts"] = "localhost"  # the command is about this machine, whatever else the inventory knows
+    written = literal_yaml(own)
+    call = without_ansible(context, ROOT / "playbooks" / f"{name}.yml", own)
     with Interrupts() as interrupts, Progress(progress_file, quiet=context.output.as_json):
-        status = _run_ansible(context, directory, name, own, events, interrupts)
+        if call is None:
+            status = _run_ansible(context, directory, name, written, events, interrupts)
+        else:
+            status = _run_module(call, directory, events, interrupts)
         interrupts.wait()
     if status == 0 and events.result is not None:
         return events.own_result()
     raise events.error(status, directory) if interrupts.signal is None else _interrupted(interrupts)
 
 
-def _run_ansible(
-    context: Context, directory: Path, name: str, own: Mapping[str, Value], events: Events, interrupts: Interrupts
-) -> int:
+def _run_module(call: ModuleCall, directory: Path, events: Events, interrupts: Interrupts) -> int:
+    environment = without_secrets({**os.environ, **added_variables(directory)})
+    try:
+        result = run_module(call, directory, environment, interrupts)
+    except CommandError:
+        if interrupts.signal is None:
+            raise
+        return FAILED  # it left no result because it was told to stop
+    failed = bool(result.get("failed"))
+    events.hear_result(f"cora.backup.{call.module}", result, failed=failed)
+    return FAILED if failed else DONE
+
+
+def _run_ansible(context: Context, directory: Path, name: str, own: str, events: Events, interrupts: Interrupts) -> int:
     import ansible_runner.interface
 
     given = {**context.inventory.installed, **context.extra_vars}
     words = ["-e", f"@{_write(directory / 'env/given.json', json.dumps(given, default=str))}"]
-    words += ["-e", f"@{_write(directory / 'env/own.yml', literal_yaml(own))}"]
+    words += ["-e", f"@{_write(directory / 'env/own.yml', own)}"]
     if context.verbose > 1:
         words.append("-" + "v" * (context.verbose - 1))
     runner = ansible_runner.interface.init_runner(
