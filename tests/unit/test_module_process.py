@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cora_cli import module_process
-from cora_cli.errors import CommandError
+from cora_cli import module_process, playbook
+from cora_cli.context import Context
+from cora_cli.errors import FAILED, INTERRUPTED, CommandError
+from cora_cli.events import Events
 from cora_cli.interrupts import Interrupts
 from cora_cli.module_process import run_module
+from cora_cli.output import Output
 from cora_cli.plain_playbook import ModuleCall
 
 Run = Callable[..., dict[str, Any]]
@@ -98,3 +101,44 @@ def test_a_signal_from_before_there_was_a_process_stops_it(run: Run, monkeypatch
     monkeypatch.setattr(Interrupts, "must_kill", as_if_before)
     with pytest.raises(CommandError, match="left no result"):
         run("signal.sigtimedwait([], 300)")
+
+
+# --- stopped at a moment when it is done, or not begun
+
+
+class StoppedPlaybook:
+    """Stands in for a run of Ansible that a signal met; a SIGINT has come when it ends.
+
+    :param result: of its module, where that was done by then
+    """
+
+    def __init__(self, result: dict[str, Any] | None) -> None:
+        self._result = result
+
+    def run(
+        self, _context: Context, _directory: Path, _name: str, _own: str, events: Events, signals: Interrupts
+    ) -> int:
+        signals.signal = 2
+        if self._result is not None:
+            events.hear_result("cora.backup.snapshot", self._result, failed=False)
+        return FAILED
+
+
+def stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, result: dict[str, Any] | None) -> dict[str, Any]:
+    monkeypatch.setenv("CORA_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(playbook, "_run_ansible", StoppedPlaybook(result).run)
+    variables = {"cora_project": "/srv/app", "cora_vault": "/vault"}
+    return playbook.run_playbook(Context(Output(as_json=True)), "backup", "cora.backup.snapshot", variables)
+
+
+def test_who_stops_a_run_that_has_done_its_work_is_told_of_that(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert stopped(monkeypatch, tmp_path, {"id": "20261124-033000-4f6dfed"})["id"] == "20261124-033000-4f6dfed"
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_who_stops_a_run_before_that_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="Interrupted") as caught:
+        stopped(monkeypatch, tmp_path, None)
+    assert caught.value.code == INTERRUPTED

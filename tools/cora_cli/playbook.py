@@ -61,7 +61,8 @@ def _run(
         else:
             status = _run_module(call, directory, events, interrupts)
         interrupts.wait()
-    if status == 0 and events.result is not None:
+    # whoever stops Ansible just after its module has done the work is told of that
+    if events.result is not None and (status == DONE or interrupts.signal is not None):
         return events.own_result()
     raise events.error(status, directory) if interrupts.signal is None else _interrupted(interrupts)
 
@@ -105,7 +106,7 @@ def _run_ansible(context: Context, directory: Path, name: str, own: str, events:
         return FAILED
     close_ended_terminals_at_once()
     runner.run()
-    return int(runner.rc)
+    return FAILED if runner.rc is None else int(runner.rc)  # None: it was stopped before it had begun
 
 
 def close_ended_terminals_at_once() -> None:
