@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cora_cli import module_process, playbook
+from cora_cli import interrupts, module_process, playbook
 from cora_cli.context import Context
 from cora_cli.errors import FAILED, INTERRUPTED, CommandError
 from cora_cli.events import Events
@@ -142,3 +145,17 @@ def test_who_stops_a_run_before_that_is_told_so(monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(CommandError, match="Interrupted") as caught:
         stopped(monkeypatch, tmp_path, None)
     assert caught.value.code == INTERRUPTED
+
+
+def test_a_process_that_ends_while_it_is_told_to_stop_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was for ever: a process that has ended has no time at which it was started, then and later."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    monkeypatch.setattr(interrupts, "_descendants", lambda _process: [ended.pid])
+    with Interrupts() as signals:
+        signals.signal = signal.SIGINT
+        assert not signals.must_kill()
+        waiting = threading.Thread(target=signals.wait, daemon=True)
+        waiting.start()
+        waiting.join(timeout=20)
+        assert not waiting.is_alive()

@@ -58,7 +58,8 @@ class Interrupts:
             _send(process, signal.SIGKILL)
 
     def _pass_on(self) -> None:
-        self._stopping = {(process, _start_time(process)) for process in _descendants(os.getpid())}
+        found = {(process, _start_time(process)) for process in _descendants(os.getpid())}
+        self._stopping = {(process, started) for process, started in found if started}  # the others have ended by now
         playbooks = set(_children(os.getpid()))
         for process, _start in self._stopping:
             if process in playbooks or _is_module(process):
