@@ -98,7 +98,7 @@ class _Follower:
             raise ValueError("There is no earlier archive to copy from.")
         self._is_as_earlier = self._is_as_earlier and frames[0].offset == self._at
         is_late = self._is_as_earlier and self._at < _UNCHECKED_BYTES
-        with _telling_of_damage():
+        with telling_of_damage():
             if not self._is_as_earlier:
                 self._check_late()
             data = self._earlier.unchecked_frames(frames) if is_late else self._earlier.packed_frames(frames)
@@ -150,13 +150,14 @@ class _Follower:
         """
         sha256 = str(self._settled_digest().hexdigest())
         if self._unchecked and sha256 != self._earlier_sha256:
-            with _telling_of_damage():
+            with telling_of_damage():
                 self._check_late()
         return sha256
 
 
 @contextmanager
-def _telling_of_damage() -> Iterator[None]:
+def telling_of_damage() -> Iterator[None]:
+    """What is not what an index says, inside, is damage of the earlier archive."""
     try:
         yield
     except IntegrityError as error:

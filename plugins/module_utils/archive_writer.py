@@ -10,7 +10,8 @@ its own puts finished frames into the file, in order (archive_file.py). How an e
 - small entries share a frame of about half a MiB;
 - a file of up to 16 MiB stands in memory and gets frames of 4 MiB of its own;
 - a larger one is streamed in frames of 4 MiB, and can be taken back when it changed while it was read;
-- frames of an earlier archive, in which nothing changed, are taken over as they are (reuse.py decides which).
+- frames of an earlier archive, in which nothing changed, are taken over as they are (reuse.py decides which), and of
+  the others the entries that did not change (kept_entries.py).
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
-from .archive_file import ArchiveFile
-from .archive_reader import Group
+from .archive_file import ArchiveFile, telling_of_damage
+from .archive_reader import ArchiveReader, Group
 from .frame_building import Built, Item, build_own, build_part, build_shared, cut, own_frames
 from .frame_workers import FrameWorkers, frame_workers
 from .index import Frame, IndexWriter, encode_entry, renumbered
+from .kept_entries import KeptEntry
 from .parallel import cores
 from .source_files import StreamedFile
 from .tar_format import END_OF_ARCHIVE, encode_member, padding
@@ -78,21 +80,25 @@ class ArchiveWriter:
 
     :param file: the archive, new and empty
     :param index: where frames and entries are noted
+    :param earlier: the archive that entries are kept from, where there is one
     :param align: fill up frames to whole blocks, which the file system can share with the next archive
     """
 
-    def __init__(self, file: ArchiveFile, index: IndexWriter, *, align: bool = False) -> None:
+    def __init__(
+        self, file: ArchiveFile, index: IndexWriter, earlier: Optional[ArchiveReader] = None, *, align: bool = False
+    ) -> None:
         self._file = file
         self._align = align
         self._index = index
         self._next_number = 0  # of the next frame to be handed to the pool
         self._written = 0  # frames that are in the file; this, file and index are the writing thread's while it works
         self._run: Optional[_Run] = None
-        self._batch: list[Item] = []
+        self._batch: list[Union[Item, KeptEntry]] = []
+        self._earlier = earlier
         self._batch_bytes = 0
         self._growing = False
         # before there are threads; a frame that is let grow comes to three times the usual at most
-        self._workers = frame_workers(3 * SHARED_FRAME_BYTES, align=align)
+        self._workers = frame_workers(3 * SHARED_FRAME_BYTES, earlier, align=align)
         self._pool = ThreadPoolExecutor(max_workers=cores(), thread_name_prefix="frame")
         # beside the reading: with both in one thread, that thread is what everybody waits for (6.5 s became 5.5)
         self._writing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write")
@@ -116,8 +122,19 @@ class ArchiveWriter:
             self._flush_batch()
             self._submit(own_frames(item), len(item.data), lambda number: build_own(number, item, align=self._align))
             return
+        self._to_batch(item)
+
+    def add_kept(self, entry: KeptEntry) -> None:
+        """Add an entry as it stands in a frame of the earlier archive.
+
+        Whether that is damaged is told as by :meth:`add_copied`.
+        """
+        self._flush_run()
+        self._to_batch(entry)
+
+    def _to_batch(self, item: Union[Item, KeptEntry]) -> None:
         self._batch.append(item)
-        self._batch_bytes += len(item.data) + ENTRY_OVERHEAD_BYTES
+        self._batch_bytes += _weight_bytes(item)
         if self._batch_bytes >= SHARED_FRAME_BYTES and not self._growing:
             self._flush_batch()
         elif self._batch_bytes >= 2 * SHARED_FRAME_BYTES:
@@ -231,21 +248,25 @@ class ArchiveWriter:
             items, size_bytes = self._batch, self._batch_bytes
             self._batch, self._batch_bytes = [], 0
             if self._workers is None:
-                self._submit(1, size_bytes, lambda number: build_shared(number, items, align=self._align))
+                self._submit(1, size_bytes, lambda number: self._build_shared(number, items))
             else:
                 self._submit_to_worker(self._workers, size_bytes, items)
+
+    def _build_shared(self, number: int, items: list[Union[Item, KeptEntry]]) -> Built:
+        with telling_of_damage():
+            return build_shared(number, items, self._earlier, align=self._align)
 
     def _flush_half(self) -> None:
         taken = size_bytes = 0
         while size_bytes < SHARED_FRAME_BYTES:
-            size_bytes += len(self._batch[taken].data) + ENTRY_OVERHEAD_BYTES
+            size_bytes += _weight_bytes(self._batch[taken])
             taken += 1
         rest, rest_bytes = self._batch[taken:], self._batch_bytes - size_bytes
         self._batch, self._batch_bytes = self._batch[:taken], size_bytes
         self._flush_batch()
         self._batch, self._batch_bytes = rest, rest_bytes
 
-    def _submit_to_worker(self, workers: FrameWorkers, size_bytes: int, items: list[Item]) -> None:
+    def _submit_to_worker(self, workers: FrameWorkers, size_bytes: int, items: list[Union[Item, KeptEntry]]) -> None:
         while workers.are_full or self._is_full(size_bytes):
             self._await_next()
         take = workers.submit(self._next_number, items)
@@ -303,3 +324,8 @@ class ArchiveWriter:
             if count in run.lines:
                 self._index.add_entry_text(*run.lines[count])
         return []
+
+
+def _weight_bytes(item: Union[Item, KeptEntry]) -> int:
+    """What an entry counts when frames are filled."""
+    return (item.size_bytes if isinstance(item, KeptEntry) else len(item.data)) + ENTRY_OVERHEAD_BYTES

@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Union
+from typing import NamedTuple, Optional, Union
 
+from .archive_reader import ArchiveReader
 from .gzip_frames import aligned, compress
 from .index import Entry, encode_entry
+from .kept_entries import KeptEntries, KeptEntry
 from .tar_format import FILE, Member, encode_member, padding
 
 OWN_FRAME_BYTES = 4 * 1024 * 1024
@@ -42,15 +44,26 @@ class Built:
     entries: int
 
 
-def build_shared(number: int, items: Iterable[Item], *, align: bool) -> Built:
+def build_shared(
+    number: int, items: Iterable[Union[Item, KeptEntry]], earlier: Optional[ArchiveReader] = None, *, align: bool
+) -> Built:
     """One frame of several entries.
 
     :param number: of that frame
+    :param earlier: the archive that has those which are kept
+    :raises IntegrityError: when one of these is damaged
     """
+    kept = KeptEntries(earlier)
     parts: list[Union[bytes, memoryview]] = []
     lines: list[str] = []
     at = 0
     for item in items:
+        if isinstance(item, KeptEntry):
+            content, line = kept.take(item, number, at)
+            parts.append(content)
+            lines.append(line)
+            at += len(content)
+            continue
         header = encode_member(item.member)
         digest = hashlib.sha256(item.data).hexdigest() if item.member.kind == FILE else None
         lines.append(encode_entry(item.entry._replace(frame=number, at=at, sha256=digest)))

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator, Sequence
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
+from .archive_file import telling_of_damage
+from .archive_reader import ArchiveReader
 from .frame_building import Built, Item, build_shared
 from .index import Entry
+from .kept_entries import KeptEntry
 from .parallel import cores
 from .processes import Worker, where_processes_help
 from .tar_format import Member
@@ -23,8 +26,10 @@ from .tar_format import Member
 #: One thread reads for all of them, and has enough to do with these.
 _WORKERS_AT_MOST = 4
 _PLACES_EACH = 4
-#: What is sent: number of the frame, place in the memory, and of each entry what describes it and its content's length.
-_Request = tuple[int, int, list[tuple[Member, Entry, int]]]
+#: What describes an entry, and its content's length.
+_Described = Union[tuple[Member, Entry, int], KeptEntry]
+#: What is sent: number of the frame, place in the memory, and the entries.
+_Request = tuple[int, int, list[_Described]]
 #: What comes back: what was built, without the frame's bytes where these, of this length, stand in the memory.
 _Answer = tuple[Built, int]
 
@@ -33,14 +38,16 @@ class FrameWorkers:
     """Some processes, and memory for the frames that are on their way.
 
     :param place_bytes: what the content of a frame measures at most
+    :param earlier: the archive that entries are kept from, where there is one
     :raises OSError: when there can be no more processes, or not so much memory
     """
 
-    def __init__(self, place_bytes: int, *, align: bool) -> None:
+    def __init__(self, place_bytes: int, earlier: Optional[ArchiveReader] = None, *, align: bool) -> None:
         count = min(cores(), _WORKERS_AT_MOST)
         self._places = places = count * _PLACES_EACH
         self._place_bytes = place_bytes
         self._align = align
+        self._earlier = earlier
         self._memory = mmap.mmap(-1, places * place_bytes)
         self._submitted = self._taken = 0
         self._workers: list[Worker] = []
@@ -56,7 +63,7 @@ class FrameWorkers:
         """Whether a frame has to be taken before another one can be submitted."""
         return self._submitted - self._taken >= self._places
 
-    def submit(self, number: int, items: Sequence[Item]) -> Callable[[], Built]:
+    def submit(self, number: int, items: Sequence[Union[Item, KeptEntry]]) -> Callable[[], Built]:
         """Have a frame built.
 
         :param number: of the frame
@@ -65,12 +72,17 @@ class FrameWorkers:
         """
         worker = self._workers[self._submitted % len(self._workers)]
         start = at = self._submitted % self._places * self._place_bytes
-        described = [(member, entry, len(data)) for member, entry, data in items]
-        if sum(size_bytes for _member, _entry, size_bytes in described) > self._place_bytes:
-            raise ValueError("A frame holds more than there is room for.")
+        described: list[_Described] = []
         for item in items:
-            self._memory[at : at + len(item.data)] = item.data
-            at += len(item.data)
+            if isinstance(item, KeptEntry):
+                described.append(item)
+                continue
+            end = at + len(item.data)
+            if end > start + self._place_bytes:
+                raise ValueError("A frame holds more than there is room for.")
+            self._memory[at:end] = item.data
+            described.append((item.member, item.entry, len(item.data)))
+            at = end
         worker.send((number, start, described))
         self._submitted += 1
         return lambda: self._take(worker, start)
@@ -94,8 +106,8 @@ class FrameWorkers:
     def _build(self, request: _Request) -> _Answer:
         """What a process does."""
         number, start, described = request
-        with memoryview(self._memory) as memory:
-            built = build_shared(number, _items(memory, start, described), align=self._align)
+        with memoryview(self._memory) as memory, telling_of_damage():
+            built = build_shared(number, _items(memory, start, described), self._earlier, align=self._align)
         ((frame, size_bytes, sha256),) = built.frames
         if len(frame) > self._place_bytes:
             return built, 0  # there are attributes that fill it
@@ -103,12 +115,16 @@ class FrameWorkers:
         return Built([(b"", size_bytes, sha256)], built.lines, built.entries), len(frame)
 
 
-def _items(memory: memoryview, at: int, described: list[tuple[Member, Entry, int]]) -> Iterator[Item]:
-    for member, entry, size_bytes in described:
+def _items(memory: memoryview, at: int, described: list[_Described]) -> Iterator[Union[Item, KeptEntry]]:
+    for one in described:
+        if isinstance(one, KeptEntry):
+            yield one
+            continue
+        member, entry, size_bytes = one
         yield Item(member, entry, memory[at : at + size_bytes])
         at += size_bytes
 
 
-def frame_workers(place_bytes: int, *, align: bool) -> Optional[FrameWorkers]:
+def frame_workers(place_bytes: int, earlier: Optional[ArchiveReader], *, align: bool) -> Optional[FrameWorkers]:
     """Workers, or None as of :func:`.processes.where_processes_help`."""
-    return where_processes_help(lambda: FrameWorkers(place_bytes, align=align))
+    return where_processes_help(lambda: FrameWorkers(place_bytes, earlier, align=align))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from json.encoder import encode_basestring_ascii as _quoted
 from operator import itemgetter
@@ -90,6 +91,7 @@ class Entry(NamedTuple):
 _required = itemgetter("path", "type", "size", "mode", "uid", "gid", "mtime_ns", "frame", "at")
 #: How :func:`encode_entry` begins a line.
 _ENTRY_START = '{"path":'
+_PLACE = re.compile(r',"frame":[0-9]+,"at":([0-9]+)')
 _KEYS_OF_A_FILE = 11  # of nearly every line: the required ones, source and sha256
 
 
@@ -287,6 +289,32 @@ def renumbered(text: str, old: int, new: int) -> str:
     """Lines of entries that begin in one frame, moved to another. Nothing in a path or a link looks like that key: a
     quotation mark in a JSON string has a backslash before it."""
     return text if old == new else text.replace(f',"frame":{old},', f',"frame":{new},')
+
+
+def place_in_frame(line: str) -> int:
+    """Where the header of an entry stands in its frame, in bytes.
+
+    :param line: of the entry
+    :raises IntegrityError: when it is none that :func:`encode_entry` made
+    """
+    return int(_place(line)[1])
+
+
+def moved(line: str, frame: int, at: int) -> str:
+    """The line of an entry, moved to another place; with its end.
+
+    :param frame: number of the frame
+    :raises IntegrityError: when it is none that :func:`encode_entry` made
+    """
+    place = _place(line)
+    return f'{line[: place.start()]},"frame":{frame},"at":{at}{line[place.end() :]}\n'
+
+
+def _place(line: str) -> re.Match[str]:
+    found = _PLACE.search(line)  # nothing in a path looks like that: see renumbered()
+    if found is None:
+        raise IntegrityError("A line of the index does not say where its entry stands.")
+    return found
 
 
 def _lines(path: str) -> Iterator[str]:

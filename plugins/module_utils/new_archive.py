@@ -40,7 +40,11 @@ def write_archive(
     with durable.VaultFile(archive_path) as stream, durable.VaultFile(index_path) as index:
         align = stream.shares_blocks(archive_path + ".probe")
         source = (earlier.reader, earlier.archive_sha256()) if earlier is not None else ()
-        with ArchiveFile(stream, *source) as file, ArchiveWriter(file, IndexWriter(index), align=align) as writer:
+        reader = earlier.reader if earlier is not None else None
+        with (
+            ArchiveFile(stream, *source) as file,
+            ArchiveWriter(file, IndexWriter(index), reader, align=align) as writer,
+        ):
             taken = take(ProjectArchiver(settings, directory, writer, progress), writer)
             totals = writer.finish()
     return taken, totals

@@ -4,10 +4,11 @@
 """Taking over what did not change: frames of an earlier archive, copied as they are.
 
 One walk beside the index of the earlier backup. A frame is copied when all its entries are still there, unchanged and
-with nothing new between them. Every other frame is written anew from what stands in the project now.
+with nothing new between them. Every other frame is written anew: of one of many entries those that did not change are
+taken out of it (kept_entries.py), and what did is read from the project, as all of other frames is.
 
-A damaged frame is never copied on: the digest of each is compared with the index while it is copied. Should one differ,
-the archive is begun anew (backup.py), and what all damaged frames held is read from the project.
+A damaged frame is never taken over: the digest of each is compared with the index when it is copied or unpacked. Should
+one differ, the archive is begun anew (backup.py), and what all damaged frames held is read from the project.
 
 So that archives do not crumble over the years, a frame that shrank, and the few files that came between two frames, are
 put together with their neighbours once these change too: what is copied next to something new must be of some size.
@@ -25,6 +26,7 @@ from .archive_writer import SHARED_FRAME_BYTES, ArchiveWriter
 from .earlier_backup import EarlierBackup
 from .errors import IntegrityError
 from .index import Entry
+from .kept_entries import KeptEntry
 from .names import path_key, printable
 from .project_archiver import ProjectArchiver
 from .read_ahead import ReadAhead
@@ -42,10 +44,12 @@ _OPEN_AT_MOST = 2048
 class _Candidate:
     """Frames that may be copied, and what stands in the project now.
 
-    :param found: all of it that was seen, as long as none of it is spoiled
+    :param found: all of it that was seen, in the order of its lines, as long as none of it is spoiled
     :param alike: directories and plain files among it, which their lines tell enough of
     :param closely: the others, with their entries
     :param linked: files of several names among it: device and inode, and the first name
+    :param spoiled: something in it changed, is gone or is new
+    :param keeps_files: its frame is unpacked for files that did not change
     """
 
     group: Group
@@ -54,6 +58,7 @@ class _Candidate:
     closely: list[tuple[Found, Entry]] = field(default_factory=list)
     linked: dict[tuple[int, int], str] = field(default_factory=dict)
     spoiled: bool = False
+    keeps_files: bool = False
 
     @property
     def is_small(self) -> bool:
@@ -172,7 +177,7 @@ class FrameReuse:
             now.keep(found, entry)
         else:
             self._spoil()
-            self._archiver.take(found)
+            self._write(now, self._at, found, is_alike=bool(allowed) and entry is None)
         self._step()
 
     def _fits_links(self, now: _Candidate, entry: Entry, found: Found) -> bool:
@@ -215,10 +220,10 @@ class FrameReuse:
         elif not candidate.is_small:
             is_linked_well = self._copy_held()
             if not is_linked_well or not self._copy(candidate):
-                self._read(candidate)
+                self._write_anew(candidate)
         elif self._held is not None or self._writer.open_bytes:
-            self._read_held()
-            self._read(candidate)
+            self._write_held()
+            self._write_anew(candidate)
         else:
             self._held = candidate
 
@@ -226,39 +231,64 @@ class FrameReuse:
         held, self._held = self._held, None
         if held is None or self._copy(held):
             return True
-        self._read(held)
+        self._write_anew(held)
         return False
 
-    def _read_held(self) -> None:
+    def _write_held(self) -> None:
         held, self._held = self._held, None
         if held is not None:
-            self._read(held)
+            self._write_anew(held)
 
-    def _read(self, candidate: _Candidate) -> None:
+    def _write_anew(self, candidate: _Candidate) -> None:
+        self._reused.damaged += self._what_is_wrong(candidate)
+        closely = {id(found) for found, _entry in candidate.closely}
+        if not self._can_keep(candidate):
+            closely.update(map(id, candidate.found))
         for found in candidate.found:
-            if found.kind == FILE:
+            if id(found) in closely and found.kind == FILE:
                 self._ahead.look_at(found)
-        for found in candidate.found:
-            self._archiver.take(found)
+        for number, found in enumerate(candidate.found):
+            self._write(candidate, number, found, is_alike=id(found) not in closely)
         candidate.found, candidate.alike, candidate.closely = [], [], []
 
+    def _can_keep(self, candidate: _Candidate) -> bool:
+        return len(candidate.group.frames) == 1 and not self._what_is_wrong(candidate)
+
+    def _write(self, candidate: _Candidate, number: int, found: Found, *, is_alike: bool) -> None:
+        """Write one entry of frames that cannot be copied.
+
+        :param number: which of the entries in them
+        :param is_alike: it did not change, and its line tells enough of it
+        """
+        frame = candidate.group.frames[0]
+        # directories alone, which are all that is left where every file changed, are not worth unpacking a frame
+        if not (is_alike and self._can_keep(candidate) and (candidate.keeps_files or found.kind == FILE)):
+            self._archiver.take(found)
+            return
+        candidate.keeps_files = True
+        size_bytes = min(found.status.st_size, frame.size_bytes) if found.kind == FILE else 0
+        self._writer.add_kept(KeptEntry(frame, candidate.group.lines, number, size_bytes))
+        self._archiver.adopt_alike([found], frame.size_bytes)
+
+    def _what_is_wrong(self, candidate: _Candidate) -> list[str]:
+        frames = candidate.group.frames
+        return [self._damaged[frame.number] for frame in frames if frame.number in self._damaged]
+
     def _spoil(self, *, only_begun: bool = False) -> None:
-        """The frame cannot be copied: what was seen of it is read, and so is what comes."""
-        self._read_held()
+        """The frame cannot be copied: what was seen of it is written anew, and so is what comes."""
+        self._write_held()
         now = self._now
         if now is not None and not now.spoiled and not (only_begun and self._at == 0):
             now.spoiled = True
             self._writer.let_grow(True)
-            self._read(now)
+            self._write_anew(now)
 
     def _copy(self, candidate: _Candidate) -> bool:
-        """Copy frames and plain copies; where one is known to be damaged, or a plain copy is, nothing is, and it is
-        noted. What else is damaged is told when it is copied.
+        """Copy frames and plain copies; nothing where one is known to be damaged, or a plain copy is. What else is
+        damaged is told when it is copied.
         """
         group = candidate.group
-        wrong = [self._damaged[frame.number] for frame in group.frames if frame.number in self._damaged]
-        if wrong:
-            self._reused.damaged += wrong
+        if self._what_is_wrong(candidate):
             return False
         plain = [(found, entry) for found, entry in candidate.closely if self._rules.has_plain_copy(entry)]
         try:

@@ -13,9 +13,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Optional
 
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils import archive_writer, frame_workers, processes, source_files
+from ansible_collections.cora.backup.plugins.module_utils.archive_reader import ArchiveReader
 from ansible_collections.cora.backup.plugins.module_utils.errors import WorkerError
 from ansible_collections.cora.backup.plugins.module_utils.frame_building import Built, Item, build_shared
 from ansible_collections.cora.backup.plugins.module_utils.frame_workers import FrameWorkers
@@ -114,8 +116,8 @@ def test_the_archive_is_the_same_without_processes(
 ) -> None:
     made: list[bool] = []
 
-    def noted(place_bytes: int, *, align: bool) -> object:
-        workers = frame_workers.frame_workers(place_bytes, align=align)
+    def noted(place_bytes: int, earlier: Optional[ArchiveReader], *, align: bool) -> object:
+        workers = frame_workers.frame_workers(place_bytes, earlier, align=align)
         made.append(workers is not None)
         return workers
 
@@ -137,11 +139,11 @@ def test_a_process_that_is_killed_fails_the_backup_and_leaves_nothing(
 ) -> None:
     caller = os.getpid()
 
-    def killed(number: int, items: Iterator[Item], *, align: bool) -> Built:
+    def killed(number: int, items: Iterator[Item], earlier: Optional[ArchiveReader], *, align: bool) -> Built:
         if number == 9:
             assert os.getpid() != caller
             os.kill(os.getpid(), signal.SIGKILL)
-        return build_shared(number, items, align=align)
+        return build_shared(number, items, earlier, align=align)
 
     with monkeypatch.context() as patched:
         patched.setattr(frame_workers, "build_shared", killed)
