@@ -142,12 +142,14 @@ def _valid_text(text: str) -> str:
 
 def finish(module: Any, result: dict[str, Any], summary: list[str]) -> None:
     """End a module that did what it was asked to do; the warnings of the result become Ansible's own."""
+    _stop_no_more()
     _warn(module, result)
     module.exit_json(summary=summary, **{"changed": False, **result})
 
 
 def fail(module: Any, result: dict[str, Any], summary: list[str], error: str) -> None:
     """End a module that has a result, and that result is bad."""
+    _stop_no_more()
     _warn(module, result)
     module.fail_json(msg="\n".join(summary), error=error, summary=summary, **result)
 
@@ -164,10 +166,15 @@ def stop_on_signals() -> None:
 
 
 def _stop(_number: int, _frame: Optional[FrameType]) -> None:
+    _stop_no_more()
+    raise KeyboardInterrupt
+
+
+def _stop_no_more() -> None:
+    """From now on there is nothing to stop: all is done but for saying so."""
     for each in _STOPPING:
         # not SIG_IGN, which services started from now on would inherit
         signal.signal(each, _stop_already)
-    raise KeyboardInterrupt
 
 
 def _stop_already(_number: int, _frame: Optional[FrameType]) -> None:

@@ -53,7 +53,7 @@ class ActionModule(NormalAction):
             and not (self._task.become or self._play_context.become or self._connection.become)
             and not (self._task.async_val or self._task.delegate_to)
             # who has it on wants no file written, and this way would write the arguments into one
-            and not self._connection.is_pipelining_enabled()
+            and not self._is_pipelining_enabled("new")
             and self._templar.template(task_vars.get("ansible_python_interpreter")) == sys.executable
             and _is_json(self._task.args)
         )

@@ -37,9 +37,9 @@ def action(
     plugin = from_disk.ActionModule(
         task=SimpleNamespace(**task),
         connection=SimpleNamespace(
-            transport=transport, become=connection_become, is_pipelining_enabled=lambda: pipelining
+            transport=transport, become=connection_become, is_pipelining_enabled=lambda _wrap_async: pipelining
         ),
-        play_context=SimpleNamespace(become=False),
+        play_context=SimpleNamespace(become=False, pipelining=pipelining),
         loader=None,
         templar=SimpleNamespace(template=lambda value: value),
         shared_loader_obj=None,

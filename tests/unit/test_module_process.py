@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cora_cli import interrupts, module_process, playbook
+from cora_cli import ROOT, interrupts, module_process, playbook
 from cora_cli.context import Context
 from cora_cli.errors import FAILED, INTERRUPTED, CommandError
 from cora_cli.events import Events
@@ -31,6 +34,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a module that consists of these statements."""
     modules = tmp_path / "collection/plugins/modules"
     modules.mkdir(parents=True)
+    (tmp_path / "collection/playbooks").mkdir()
+    shutil.copytree(ROOT / "plugins/plugin_utils", tmp_path / "collection/plugins/plugin_utils")
     monkeypatch.setattr(module_process, "ROOT", tmp_path / "collection")
 
     def run_it(body: str, *, check_mode: bool = False, **arguments: Any) -> dict[str, Any]:
@@ -74,8 +79,38 @@ def test_what_is_printed_before_the_result_is_no_part_of_it(run: Run) -> None:
 
 def test_a_failure_is_a_result(run: Run) -> None:
     assert run('print(\'{"failed": true, "msg": "no"}\')\nsys.exit(1)') == {"failed": True, "msg": "no", "warnings": []}
-    assert run("print('{\"changed\": true}')\nsys.exit(3)") == {"changed": True, "failed": True, "warnings": []}
     assert run("raise ValueError('seven')")["msg"] == "Module failed: seven"
+
+
+@pytest.mark.parametrize(
+    "ending", ["sys.exit(3)", "os.kill(os.getpid(), signal.SIGTERM)", "raise KeyboardInterrupt", "os._exit(120)"]
+)
+def test_a_result_counts_however_the_process_ended_after_it(ending: str, run: Run) -> None:
+    """Its work was done: "interrupted" would be a lie."""
+    assert run(f"print('{{\"changed\": true}}', flush=True)\n{ending}") == {"changed": True, "warnings": []}
+
+
+def test_a_log_of_a_failure_does_not_say_what_was_asked(run: Run, tmp_path: Path) -> None:
+    run('print(\'{"failed": true, "msg": "no", "invocation": {"module_args": {"x": "hunter2"}}}\')')
+    kept = (tmp_path / "run/stdout").read_text()
+    assert "no" in kept and "hunter2" not in kept
+
+
+def test_a_successful_run_writes_nothing(run: Run, tmp_path: Path) -> None:
+    run("print('{}')")
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_directory_that_is_gone_loses_no_result(run: Run, tmp_path: Path) -> None:
+    """A restore moved it away."""
+    assert run(f"os.rmdir({str(tmp_path / 'run')!r})\nprint('{{\"changed\": true}}')")["changed"]
+    assert run(f"os.rmdir({str(tmp_path / 'run')!r})\nprint('{{\"failed\": true}}')")["failed"]
+
+
+def test_what_a_module_starts_may_outlive_it(run: Run, tmp_path: Path) -> None:
+    """A service that keeps its output open is not waited for."""
+    result = run("import subprocess\nprint(json.dumps({'pid': subprocess.Popen(['sleep', '300']).pid}))")
+    os.kill(result["pid"], signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +180,31 @@ def test_who_stops_a_run_before_that_is_told_so(monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(CommandError, match="Interrupted") as caught:
         stopped(monkeypatch, tmp_path, None)
     assert caught.value.code == INTERRUPTED
+
+
+def test_the_second_of_two_signals_from_before_there_was_a_process_kills_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_if_before(self: Interrupts) -> bool:
+        self.signal, self.killed = signal.SIGINT, True
+        return True
+
+    monkeypatch.setattr(Interrupts, "must_kill", as_if_before)
+    with pytest.raises(CommandError, match="killed by signal 9"):
+        run("signal.sigtimedwait([], 300)")
+
+
+def test_whoever_lost_the_terminal_still_passes_the_signal_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def write(self, _text: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    waiting = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    with Interrupts() as signals:
+        monkeypatch.setattr(sys, "stderr", Gone())
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert waiting.wait(timeout=60) == -signal.SIGINT
+        assert signals.signal == signal.SIGHUP
 
 
 def test_a_process_that_ends_while_it_is_told_to_stop_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

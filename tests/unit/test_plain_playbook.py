@@ -30,7 +30,13 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
     "undo": ("restore_undo", {}),
     "rotate": ("rotate", {"dry_run": False}),
     "protect": ("protect", {"state": "absent"}),
+    "backup_auto": ("checkpoint", {}),
+    "offsite_prune": ("spaces_prune", {"dry_run": True}),
+    "offsite_setup": ("spaces_setup", {"dry_run": False}),
 }
+#: The engine answers for these in the command's own process; the playbooks are for fleets.
+NOT_STARTED_BY_THE_COMMAND = {"list", "offsite_list"}
+HOSTS = (ROOT / "inventory/hosts.yml").read_text()
 OWN = {"cora_project": "/srv/app", "cora_vault": "/vault", "cora_hosts": "localhost"}
 #: A value of every kind, and names that nothing has set.
 SETTINGS = {
@@ -41,7 +47,6 @@ SETTINGS = {
     "cora_seal": "best_effort",
     "cora_lock_wait_seconds": "7",
     "cora_services": [{"kind": "systemd", "name": "app.service"}],
-    "cora_health_command": None,
     "cora_offsite_env_file": "",
     "cora_offsite_prefix": "stage",
     "cora_unknown": "x",
@@ -56,7 +61,7 @@ def as_ansible_has_it(playbook: Path, variables: dict[str, Any], directory: Path
     module = (
         "#!/usr/bin/python\n# WANT_JSON\nimport json, sys\n"
         "given = json.load(open(sys.argv[1]))\n"
-        "print(json.dumps({'summary': [], 'given': {k: v for k, v in given.items() if k[:9] != '_ansible_'},\n"
+        "print(json.dumps({'summary': [], 'paragraph': '', 'given': {k: v for k, v in given.items() if k[:9] != '_ansible_'},\n"
         "                  'check': given['_ansible_check_mode']}))\n"
     )
     for name in {module for module, _own in PLAIN.values()}:
@@ -100,9 +105,17 @@ def test_the_module_gets_what_ansible_would_have_given_it(
     assert call == ModuleCall(module, expected["given"], expected["check"])
 
 
+def test_every_playbook_of_which_it_is_so_is_known_here() -> None:
+    """The test above is to be about all that the command starts."""
+    own = {**OWN, "id": "latest", "scenario": "plan", "files": []}
+    plain = {path.stem for path in PLAYBOOKS.glob("*.yml") if module_call(path, {}, own) is not None}
+    assert plain == PLAIN.keys() | NOT_STARTED_BY_THE_COMMAND
+
+
 @pytest.mark.parametrize(
     "value",
     [
+        None,
         "{{ other }}",
         "a {% if b %}c{% endif %}",
         "{# d #}",
@@ -125,6 +138,7 @@ def test_a_setting_that_is_a_template_is_for_ansible(value: object) -> None:
     ("old", "new"),
     [
         ("  tasks:\n", "  become: true\n  tasks:\n"),
+        ("{{ cora_result.summary }}", "{{ lookup('pipe', 'touch /x') }}"),
         ("  tasks:\n", "  pre_tasks: []\n  tasks:\n"),
         ("gather_facts: false", "gather_facts: true"),
         ("  gather_facts: false\n", ""),
@@ -149,6 +163,13 @@ def test_a_playbook_that_says_anything_else_is_for_ansible(old: str, new: str, t
 
 def test_without_what_it_needs_ansible_says_so() -> None:
     assert module_call(PLAYBOOKS / "restore.yml", {}, OWN) is None
+
+
+@pytest.mark.parametrize("name", ["ansible_forks", "inventory_hostname", "group_names"])
+def test_what_ansible_alone_knows_is_for_ansible(name: str, tmp_path: Path) -> None:
+    text = (PLAYBOOKS / "backup.yml").read_text()
+    (tmp_path / "backup.yml").write_text(text.replace("{{ cora_seal |", f"{{{{ {name} |"))
+    assert module_call(tmp_path / "backup.yml", {}, OWN) is None
 
 
 @pytest.mark.parametrize("name", ["install", "uninstall", "disaster", "offsite_sync", "status"])
@@ -181,6 +202,29 @@ def test_a_checkout_as_it_comes_needs_no_ansible(checkout: Path) -> None:
     assert is_plain(checkout, extra_vars={"cora_seal": "best_effort"})
 
 
+@pytest.mark.parametrize("name", ["ansible.cfg", "inventory", "inventory/hosts.yml"])
+def test_what_is_missing_is_for_ansible(name: str, checkout: Path) -> None:
+    os.rename(checkout / name, checkout / "elsewhere")
+    assert not is_plain(checkout)
+
+
+@pytest.mark.parametrize(
+    "text", ["  cora_seal: best_effort\n", "{'cora_seal': best_effort}", "--- {cora_seal: best_effort}"]
+)
+def test_settings_are_read_as_yaml_and_not_by_their_looks(text: str, checkout: Path) -> None:
+    (checkout / "inventory/group_vars/all.yml").write_text(text)
+    call = plain_run.without_ansible(Context(Output(as_json=False)), checkout / "playbooks/backup.yml", OWN)
+    assert call is not None and call.arguments["seal"] == "best_effort"
+
+
+def test_no_settings_are_no_reason(checkout: Path) -> None:
+    for text in ("", "---\n", "# nothing\n"):
+        (checkout / "inventory/group_vars/all.yml").write_text(text)
+        assert is_plain(checkout)
+    (checkout / "inventory/group_vars/all.yml").unlink()
+    assert is_plain(checkout)
+
+
 def test_other_hosts_in_the_inventory_change_nothing(checkout: Path) -> None:
     hosts = checkout / "inventory/hosts.yml"
     hosts.write_text(
@@ -194,7 +238,7 @@ def test_other_hosts_in_the_inventory_change_nothing(checkout: Path) -> None:
 
 @pytest.mark.parametrize(
     "of_call",
-    [{"verbose": 1}, {"extra_vars": {"cora_hosts": "web"}}, {"extra_vars": {"ansible_become": True}}],
+    [{"verbose": 1}, *({"extra_vars": {name: "x"}} for name in ("cora_hosts", "ansible_become", "omit", "foo"))],
     ids=str,
 )
 def test_what_was_asked_of_ansible_is_for_ansible(of_call: dict[str, Any], checkout: Path) -> None:
@@ -221,6 +265,25 @@ def test_timers_and_settings_in_the_environment_are_for_ansible(
         ("inventory/group_vars/all/deeper/a.yml", "cora_seal: required\n"),
         ("playbooks/group_vars/all.yml", "cora_seal: best_effort\n"),
         ("inventory/hosts.yml", "all: {hosts: {localhost: {ansible_connection: ssh}}}\n"),
+        ("inventory/hosts.yml", f"{HOSTS}    web1:\n      x: 2001-99-99\n"),
+        ("inventory/hosts.yml", f"{HOSTS}    localhos[t:t]:\n"),
+        ("inventory/group_vars/all.yml", "  cora_keep_daily: 365\n  ansible_become: true\n"),
+        ("inventory/group_vars/all.yml", '{"cora_keep_daily": 365, "ansible_become": true}\n'),
+        ("inventory/group_vars/all.yml", "? ansible_become\n: true\n"),
+        ("inventory/group_vars/all.yml", "<<: {ansible_become: true}\n"),
+        ("inventory/group_vars/all.yml", "\ufeffansible_become: true\n"),
+        ("inventory/group_vars/all.yml", "cora_seal: required\ransible_become: true\r"),
+        ("inventory/group_vars/all.yml", "- cora_seal\n"),
+        ("inventory/group_vars/all.yml", "cora_seal: !vault x\n"),
+        ("inventory/group_vars/all.yml", "cora_seal: [\n"),
+        ("inventory/group_vars/all.yaml", "cora_keep_daily: 7\n"),
+        ("inventory/group_vars/all", "cora_keep_daily: 7\n"),
+        ("inventory/group_vars/ungrouped.yml", "cora_keep_daily: 365\n"),
+        ("inventory/host_vars/localhost", "cora_keep_daily: 365\n"),
+        ("ansible.cfg", "[defaults]\nlog_path = /var/log/ansible.log\n"),
+        ("ansible.cfg", "[DEFAULT]\nbecome = true\n"),
+        ("ansible.cfg", "log_path = x\n"),
+        ("playbooks/callback_plugins/mine.py", ""),
         ("inventory/hosts.yml", "all: [\n"),
         ("inventory/hosts.yml", "all:\n  hosts:\n    web1:\n"),
     ],

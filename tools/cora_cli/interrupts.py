@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -50,8 +51,9 @@ class Interrupts:
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.signal is None:
             self.signal = number
-            print("\nStopping… (once more to kill it)", file=sys.stderr, flush=True)
             self._pass_on()
+            with suppress(OSError, ValueError):  # the terminal may be what is gone
+                print("\nStopping… (once more to kill it)", file=sys.stderr, flush=True)
             return
         self.killed = True
         for process in {known[0] for known in self._stopping} | set(_descendants(os.getpid())):

@@ -31,6 +31,9 @@ _HOLDS_HERE = (
     "scenario | default('plan') in ['plan', 'files', 'critical', 'full']",
     "(files | default([]) | length > 0) == (scenario | default('plan') == 'files')",
 )
+#: What playbooks ask for beside our settings, and nothing of Ansible's own.
+KNOWN_VARIABLES = frozenset(("id", "scenario", "files", "state", "verify", "project", "quick", "dry_run"))
+_SAY_WHAT_WAS_DONE = ({"msg": "{{ cora_result.summary }}"}, {"msg": "{{ cora_result.paragraph }}"})
 _CHECK_MODE = "{{ ansible_check_mode or dry_run | default(false) | bool }}"
 _DIRECTORY = "{{ lookup('env', 'PWD') if ansible_connection | default('') == 'local' else omit }}"
 _DIRECTORY_OF_NO_PROJECT = "{{ omit if cora_project is defined else lookup('env', 'PWD') }}"
@@ -53,8 +56,30 @@ class ModuleCall:
     check_mode: bool
 
 
-class _OnlyAnsibleKnowsError(Exception):
+class OnlyAnsibleKnowsError(Exception):
     """Something is not plain."""
+
+
+def must(holds: bool) -> None:
+    """Go on where this holds.
+
+    :raises OnlyAnsibleKnowsError: where it does not
+    """
+    if not holds:
+        raise OnlyAnsibleKnowsError
+
+
+def load_yaml(path: Path) -> Any:
+    """A YAML file without tags.
+
+    :raises OnlyAnsibleKnowsError: when it is none
+    """
+    import yaml
+
+    try:
+        return yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise OnlyAnsibleKnowsError from error
 
 
 def module_call(playbook: Path, settings: Mapping[str, Any], own: Mapping[str, Any]) -> ModuleCall | None:
@@ -63,18 +88,10 @@ def module_call(playbook: Path, settings: Mapping[str, Any], own: Mapping[str, A
     :param settings: what the inventory or C(-e) sets; may hold templates
     :param own: variables of the command itself, which are literal and win
     """
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return _Reader(settings, own).call(yaml.load(playbook.read_bytes(), Loader=loader))
-    except (yaml.YAMLError, _OnlyAnsibleKnowsError):
+        return _Reader(settings, own).call(load_yaml(playbook))
+    except OnlyAnsibleKnowsError:
         return None
-
-
-def _must(holds: bool) -> None:
-    if not holds:
-        raise _OnlyAnsibleKnowsError
 
 
 class _Reader:
@@ -83,21 +100,21 @@ class _Reader:
         self._own = own
 
     def call(self, plays: Any) -> ModuleCall:
-        _must(isinstance(plays, list) and len(plays) == 1 and isinstance(plays[0], dict))
+        must(isinstance(plays, list) and len(plays) == 1 and isinstance(plays[0], dict))
         play = plays[0]
-        _must(set(play) <= {"name", "tasks", *_PLAY} and isinstance(play.get("tasks"), list))
-        _must(all(play.get(word, _MISSING) in allowed for word, allowed in _PLAY.items()))
+        must(set(play) <= {"name", "tasks", *_PLAY} and isinstance(play.get("tasks"), list))
+        must(all(play.get(word, _MISSING) in allowed for word, allowed in _PLAY.items()))
         tasks = [task for task in play["tasks"] if not _is_nothing_here(task)]
-        _must(len(tasks) == 1)
+        must(len(tasks) == 1)
         return self._task(tasks[0])
 
     def _task(self, task: Mapping[str, Any]) -> ModuleCall:
         actions = task.keys() - {"name", "register", "check_mode"}
-        _must(len(actions) == 1 and task.get("check_mode", _CHECK_MODE) == _CHECK_MODE)
+        must(len(actions) == 1 and task.get("check_mode", _CHECK_MODE) == _CHECK_MODE)
         collection, _, module = str(action := actions.pop()).rpartition(".")
-        _must(collection == "cora.backup" and isinstance(task[action], dict))
+        must(collection == "cora.backup" and isinstance(task[action], dict))
         check_mode = "check_mode" in task and self._value("dry_run", False)
-        _must(isinstance(check_mode, bool))
+        must(isinstance(check_mode, bool))
         return ModuleCall(module, self._arguments(task[action]), check_mode)
 
     def _arguments(self, words: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,41 +131,44 @@ class _Reader:
             return os.environ.get("PWD", "")
         if isinstance(word, str) and (variable := _VARIABLE.fullmatch(word)):
             return self._variable(variable)
-        _must(_is_plain(word))
+        must(_is_plain(word))
         return word
 
     def _variable(self, words: re.Match[str]) -> Any:
         value = self._value(words["name"], _MISSING)
         if value is _MISSING or (words["or_empty"] and not value):
-            _must(words["default"] is not None)
+            must(words["default"] is not None)
             return (
                 _MISSING if words["default"] == "omit" else [] if words["default"] == "[]" else words["default"][1:-1]
             )
         return value
 
     def _value(self, name: str, missing: Any) -> Any:
+        must(name.startswith("cora_") or name in KNOWN_VARIABLES)
         if name in self._own:
             return self._own[name]
         value = self._settings.get(name, missing)
-        _must(value is missing or _is_plain(value))
+        must(value is missing or _is_plain(value))
         return value
 
 
 def _is_nothing_here(task: Any) -> bool:
     """Whether a task neither changes nor refuses anything, since this is the machine the command runs on."""
-    _must(isinstance(task, dict))
+    must(isinstance(task, dict))
     if set(task) == {"name", "ansible.builtin.assert"}:
         asserted = task["ansible.builtin.assert"].get("that")
         return all(one in _HOLDS_HERE for one in (asserted if isinstance(asserted, list) else [asserted]))
-    return set(task) == {"name", "ansible.builtin.debug"}
+    return set(task) == {"name", "ansible.builtin.debug"} and task["ansible.builtin.debug"] in _SAY_WHAT_WAS_DONE
 
 
 def _is_plain(value: object) -> bool:
-    """Whether Ansible hands over just this: no template, no text that it reads as a list, nothing with a tag."""
+    """Whether Ansible hands over just this: no template, no text that it reads as a list, nothing with a tag; and not
+    null, of which its versions make different things.
+    """
     if isinstance(value, str):
         return not _TEMPLATE.search(value)
     if isinstance(value, list):
         return all(map(_is_plain, value))
     if isinstance(value, dict):
         return all(isinstance(key, str) and _is_plain(key) and _is_plain(one) for key, one in value.items())
-    return value is None or isinstance(value, (bool, int, float))
+    return isinstance(value, (bool, int, float))
