@@ -61,8 +61,9 @@ def as_ansible_has_it(playbook: Path, variables: dict[str, Any], directory: Path
     module = (
         "#!/usr/bin/python\n# WANT_JSON\nimport json, sys\n"
         "given = json.load(open(sys.argv[1]))\n"
-        "print(json.dumps({'summary': [], 'paragraph': '', 'given': {k: v for k, v in given.items() if k[:9] != '_ansible_'},\n"
-        "                  'check': given['_ansible_check_mode']}))\n"
+        "check = given['_ansible_check_mode']\n"
+        "given = {name: value for name, value in given.items() if not name.startswith('_ansible_')}\n"
+        "print(json.dumps({'summary': [], 'paragraph': '', 'given': given, 'check': check}))\n"
     )
     for name in {module for module, _own in PLAIN.values()}:
         (stand_in / "plugins/modules" / f"{name}.py").write_text(module)
