@@ -76,6 +76,8 @@ def unread_groups(index: str) -> Iterator[Group]:
             group.lines.append(line)
             continue
         if group.lines:
+            if not group.frames:
+                raise IntegrityError(f"{layout.INDEX} has an entry before the first frame.")
             yield group
             group = Group()
         if (line.number, line.offset) != (number, offset):
@@ -203,8 +205,9 @@ class ArchiveReader:
 
         :raises IntegrityError: when they cannot be read, or are not there in their full length
         """
-        if any(
-            not 0 < frame.length_bytes <= self.size_bytes or frame.size_bytes > LARGEST_FRAME_BYTES for frame in frames
+        if not all(
+            0 < frame.length_bytes <= self.size_bytes and 0 <= frame.size_bytes <= LARGEST_FRAME_BYTES
+            for frame in frames
         ):
             raise IntegrityError(f"{layout.INDEX} names a frame of the archive that cannot be.")
         length_bytes = sum(frame.length_bytes for frame in frames)

@@ -91,7 +91,7 @@ class Entry(NamedTuple):
 _required = itemgetter("path", "type", "size", "mode", "uid", "gid", "mtime_ns", "frame", "at")
 #: How :func:`encode_entry` begins a line.
 _ENTRY_START = '{"path":'
-_PLACE = re.compile(r',"frame":[0-9]+,"at":([0-9]+)')
+_PLACE = re.compile(r',"frame":[0-9]{1,18},"at":([0-9]{1,18})')
 _KEYS_OF_A_FILE = 11  # of nearly every line: the required ones, source and sha256
 
 
@@ -100,10 +100,7 @@ def encode_entry(entry: Entry) -> str:
 
     Formatted by hand: it is done once a file, and C(json.dumps) of a dictionary takes four times as long.
     """
-    parts = [
-        f'{{"path":{_quoted(entry.path)},"type":"{entry.kind}","size":{entry.size_bytes},"mode":"{entry.mode:04o}",'
-        f'"uid":{entry.uid},"gid":{entry.gid},"mtime_ns":{entry.mtime_ns},"frame":{entry.frame},"at":{entry.at}'
-    ]
+    parts = [f'{line_start(*entry[:7])}{entry.frame},"at":{entry.at}']
     if entry.frames > 1:
         parts.append(f',"frames":{entry.frames}')
     if entry.sha256:
@@ -126,6 +123,14 @@ def encode_entry(entry: Entry) -> str:
     return "".join(parts)
 
 
+def line_start(path: str, kind: str, size_bytes: int, mode: int, uid: int, gid: int, mtime_ns: int) -> str:
+    """How the line of such an entry begins: all before the number of its frame."""
+    return (
+        f'{{"path":{_quoted(path)},"type":"{kind}","size":{size_bytes},"mode":"{mode:04o}",'
+        f'"uid":{uid},"gid":{gid},"mtime_ns":{mtime_ns},"frame":'
+    )
+
+
 def same_line(line: str, path: str, kind: str, status: os.stat_result, *, size_bytes: int) -> bool:
     """Whether a line is the one that :func:`encode_entry` makes of such a file or directory, digest and position aside.
 
@@ -134,9 +139,9 @@ def same_line(line: str, path: str, kind: str, status: os.stat_result, *, size_b
 
     :param size_bytes: of a file; 0 for a directory
     """
+    mode, uid, gid, mtime_ns = status.st_mode & 0o7777, status.st_uid, status.st_gid, status.st_mtime_ns
     return line.endswith(f',"source":[{size_bytes},{status.st_ctime_ns},{status.st_ino}]}}') and line.startswith(
-        f'{{"path":{_quoted(path)},"type":"{kind}","size":{size_bytes},"mode":"{status.st_mode & 0o7777:04o}",'
-        f'"uid":{status.st_uid},"gid":{status.st_gid},"mtime_ns":{status.st_mtime_ns},"frame":'
+        line_start(path, kind, size_bytes, mode, uid, gid, mtime_ns)
     )
 
 

@@ -252,7 +252,10 @@ class FrameReuse:
         candidate.found, candidate.alike, candidate.closely = [], [], []
 
     def _can_keep(self, candidate: _Candidate) -> bool:
-        return len(candidate.group.frames) == 1 and not self._what_is_wrong(candidate)
+        """Whether it is one frame of many entries, whole as far as is known, and no more than is soon unpacked."""
+        frames, lines = candidate.group.frames, candidate.group.lines
+        is_shared = len(frames) == 1 and len(lines) > 1 and frames[0].size_bytes <= 4 * SHARED_FRAME_BYTES
+        return is_shared and not self._what_is_wrong(candidate)
 
     def _write(self, candidate: _Candidate, number: int, found: Found, *, is_alike: bool) -> None:
         """Write one entry of frames that cannot be copied.
@@ -260,14 +263,16 @@ class FrameReuse:
         :param number: which of the entries in them
         :param is_alike: it did not change, and its line tells enough of it
         """
-        frame = candidate.group.frames[0]
+        size_bytes = found.status.st_size if found.kind == FILE else 0
         # directories alone, which are all that is left where every file changed, are not worth unpacking a frame
-        if not (is_alike and self._can_keep(candidate) and (candidate.keeps_files or found.kind == FILE)):
+        is_worth_it = candidate.keeps_files or found.kind == FILE
+        if not (is_alike and is_worth_it and size_bytes <= SHARED_FRAME_BYTES and self._can_keep(candidate)):
             self._archiver.take(found)
             return
         candidate.keeps_files = True
-        size_bytes = min(found.status.st_size, frame.size_bytes) if found.kind == FILE else 0
-        self._writer.add_kept(KeptEntry(frame, candidate.group.lines, number, size_bytes))
+        frame, lines = candidate.group.frames[0], candidate.group.lines
+        next_line = lines[number + 1] if number + 1 < len(lines) else ""
+        self._writer.add_kept(KeptEntry(frame, lines[number], next_line, size_bytes))
         self._archiver.adopt_alike([found], frame.size_bytes)
 
     def _what_is_wrong(self, candidate: _Candidate) -> list[str]:

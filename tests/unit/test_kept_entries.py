@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from ansible_collections.cora.backup.plugins.module_utils.verify import verify_b
 from support.compare import differences, facts
 from support.engine import Made, backup
 from support.tools import TAR_EXTRACT, tool
+from support.trees import MIB, fill
 
 FILES = 200
 
@@ -52,6 +55,16 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(ProjectArchiver, "take", noted)
     return paths
+
+
+def flip(path: Path, at: int) -> None:
+    """Flip a bit of a sealed file."""
+    tool("chattr", "-i", path)
+    with path.open("r+b") as stream:
+        stream.seek(at)
+        byte = stream.read(1)
+        stream.seek(at)
+        stream.write(bytes([byte[0] ^ 0x40]))
 
 
 def unpacked(made: Made, target: Path) -> Path:
@@ -115,12 +128,7 @@ def test_a_damaged_frame_is_not_kept_from(
     (tree / "part3/file075.txt").write_bytes(b"other content")
     number = first.entries["part3/file075.txt"]["frame"]
     frame = next(line for line in first.index if line.get("frame") == number and "offset" in line)
-    tool("chattr", "-i", first.archive)
-    with first.archive.open("r+b") as stream:
-        stream.seek(frame["offset"] + frame["length"] // 2)
-        byte = stream.read(1)
-        stream.seek(-1, os.SEEK_CUR)
-        stream.write(bytes([byte[0] ^ 0x40]))
+    flip(first.archive, frame["offset"] + frame["length"] // 2)
     time.sleep(0.06)
     read.clear()
     second = backup(tree, vault)
@@ -147,8 +155,8 @@ def test_an_entry_is_its_bytes_in_the_frame(opened: tuple[ArchiveReader, Group])
     with reader:
         kept = KeptEntries(reader)
         pieces = [
-            kept.take(KeptEntry(group.frames[0], group.lines, number, 0), 7, 512 * number)
-            for number in range(len(group.lines))
+            kept.take(KeptEntry(group.frames[0], line, after, 0), 7, 512 * number)
+            for number, (line, after) in enumerate(zip(group.lines, [*group.lines[1:], ""], strict=True))
         ]
         assert b"".join(content for content, _line in pieces) == reader.frame(group.frames[0])
         for number, (_content, line) in enumerate(pieces):
@@ -157,20 +165,61 @@ def test_an_entry_is_its_bytes_in_the_frame(opened: tuple[ArchiveReader, Group])
             assert line.endswith("}\n")
 
 
-@pytest.mark.parametrize("wrong", ["order", "beyond", "no place", "not at the beginning"])
-def test_an_index_that_does_not_fit_the_frame_is_refused(wrong: str, opened: tuple[ArchiveReader, Group]) -> None:
+def moved_by(line: str, by: int) -> str:
+    return re.sub(r'"at":(\d+)', lambda place: f'"at":{int(place[1]) + by}', line)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda here, after: (after, here),
+        lambda here, after: (here, ""),
+        lambda here, after: (here, here),
+        lambda here, after: (moved_by(here, 7), after),
+        lambda here, after: (moved_by(here, 512), after),
+        lambda here, after: (here, moved_by(after, 512)),
+        lambda here, after: (here, moved_by(after, 10_000_000)),
+        lambda here, after: (here.replace('"at":', '"At":'), after),
+        lambda here, after: (here, re.sub(r'"at":\d+', '"at":' + 5000 * "9", after)),
+        lambda here, after: (here.replace('"mode":"0644"', '"mode":"0600"'), after),
+    ],
+)
+def test_an_index_that_does_not_fit_the_frame_is_refused(
+    wrong: Callable[[str, str], tuple[str, str]], opened: tuple[ArchiveReader, Group]
+) -> None:
     reader, group = opened
-    lines = list(group.lines)
-    if wrong == "order":
-        lines[3], lines[4] = lines[4], lines[3]
-    elif wrong == "beyond":
-        lines[-1] = lines[-1].replace('"at":', '"at":9999')
-    elif wrong == "no place":
-        lines[5] = lines[5].replace('"at":', '"At":')
-    else:
-        del lines[0]
-    with reader, pytest.raises(IntegrityError):
-        KeptEntries(reader).take(KeptEntry(group.frames[0], lines, 2, 0), 0, 0)
+    with reader:
+        KeptEntries(reader).take(KeptEntry(group.frames[0], group.lines[4], group.lines[5], 0), 0, 0)
+        line, next_line = wrong(group.lines[4], group.lines[5])
+        with pytest.raises(IntegrityError):
+            KeptEntries(reader).take(KeptEntry(group.frames[0], line, next_line, 0), 0, 0)
+
+
+def test_what_is_kept_does_not_keep_the_frame_in_memory(opened: tuple[ArchiveReader, Group]) -> None:
+    """Few may be left in each of hundreds of frames."""
+    reader, group = opened
+    with reader:
+        content, _line = KeptEntries(reader).take(KeptEntry(group.frames[0], group.lines[4], group.lines[5], 0), 0, 0)
+    assert isinstance(content, bytes)
+
+
+def test_a_file_of_its_own_frame_stays_there_where_its_neighbour_is_damaged(
+    tmp_path: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_files, "_SETTLED_NS", 50_000_000)
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "a.txt").write_text("small\n")
+    fill(bytes(tree / "b.bin"), 4 * MIB - 2048)
+    time.sleep(0.06)
+    first = backup(tree, vault)
+    flip(first.archive, 100)
+    second = backup(tree, vault)
+    assert second.report["reused"]["damaged"] == 1
+    assert [first.entries["b.bin"][key] for key in ("frame", "at")] == [
+        second.entries["b.bin"][key] for key in ("frame", "at")
+    ]
+    assert_holds(second, tree, tmp_path / "unpacked")
 
 
 def test_a_path_that_looks_like_a_place_is_none(tmp_path: Path, vault: Path, monkeypatch: pytest.MonkeyPatch) -> None:
