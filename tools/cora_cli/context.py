@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ansible_collections.cora.backup.plugins.module_utils import settings
+from ansible_collections.cora.backup.plugins.module_utils.defaults import default_vault
 
 from . import ROOT
 from .errors import UsageError
@@ -71,7 +71,7 @@ class Context:
     def vault(self) -> str:
         """The vault: named, or set in the inventory, or the default; an absolute path."""
         named = _absolute(self.vault_option) or _absolute(self._extra("cora_vault"))
-        return named or self._configured("cora_vault", "--vault DIR") or settings.default_vault()
+        return named or self._configured("cora_vault", "--vault DIR") or default_vault()
 
     def number(self, name: str) -> float | None:
         """A setting that is a number: given with C(-e), or set in the inventory; None where it is neither.
@@ -98,7 +98,7 @@ class Context:
 
     def _vault_unasked(self) -> str:
         try:
-            return self._configured("cora_vault", "--vault DIR") or settings.default_vault()
+            return self._configured("cora_vault", "--vault DIR") or default_vault()
         except UsageError:
             return ""
 
