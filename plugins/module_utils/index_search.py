@@ -14,6 +14,7 @@ from json.encoder import encode_basestring_ascii as _quoted
 from typing import Callable
 
 from .index import Entry, Frame, parse_entries, read_frames_and_lines
+from .index_scan import lines_with
 
 #: Whether a line can be that of a wanted entry.
 LineFilter = Callable[[str], bool]
@@ -79,6 +80,15 @@ def find_entries(path: str, passes: LineFilter) -> Iterator[Entry]:
             yield from parse_entries(path, lines)
             lines.clear()
     yield from parse_entries(path, lines)
+
+
+def entries_holding(path: str, text: str) -> list[Entry]:
+    """The same as :func:`find_entries` with :func:`holding`, in half the time.
+
+    :raises IntegrityError: as :func:`find_entries`
+    """
+    lines = lines_with(path, _quoted(text)[1:-1])
+    return list(find_entries(path, holding(text))) if lines is None else parse_entries(path, lines)
 
 
 def find_frames(path: str) -> Iterator[Frame]:
