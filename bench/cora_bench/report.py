@@ -9,8 +9,22 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .contestants import AGAIN, CHANGED, FIRST, LIST, ONE_FILE, PRUNE, RESTORE, SAVE, VERIFY
+from .contestants import (
+    AGAIN,
+    CHANGED,
+    FIND,
+    FIRST,
+    HISTORY,
+    LIST,
+    ONE_FILE,
+    PRUNE,
+    RESTORE,
+    SAVE,
+    STATUS,
+    VERIFY,
+)
 from .results import Run, cpu, peak, wall
+from .thousand import LIMIT_SECONDS, NAME
 
 _START, _END = "<!-- bench:start -->", "<!-- bench:end -->"
 _NOTES = """\
@@ -90,7 +104,7 @@ _OURS = ("cora", "cora, engine only")
 #: The one whose bars and whose table stand first.
 MAIN_SET = "mixed"
 #: Where bytes a second would say nothing.
-_WITHOUT_RATE = (ONE_FILE, LIST, PRUNE)
+_WITHOUT_RATE = (ONE_FILE, LIST, PRUNE, STATUS, FIND, HISTORY)
 _GROWTH = ("hundred", "many")
 
 
@@ -108,7 +122,7 @@ def results_text(runs: Sequence[Run]) -> str:
 def _run_section(run: Run) -> list[str]:
     cache = "cold" if run.cold else "warm"
     lines = [
-        f"## {run.files:,} files, {run.size_bytes / 1e9:.2f} GB (`{run.set_name}`), {cache} cache",
+        f"## {run.title or f'{run.files:,} files, {run.size_bytes / 1e9:.2f} GB'} (`{run.set_name}`), {cache} cache",
         "",
         f"{run.rounds} {'round' if run.rounds == 1 else 'rounds'}.",
         "",
@@ -134,6 +148,15 @@ def _bar_table(run: Run) -> list[str]:
             own = run.median(bar.work, name, wall)
             cells.append("–" if own is None else f"{own / peer:.2f} × {'✓' if own <= bar.ratio * peer else '✗'}")
         lines.append(f"| {run.works[bar.work]} | ≤ {bar.ratio} × {_cell(bar.peer)} | {' | '.join(cells)} |")
+    return lines + (_limit_lines(run) if run.set_name == NAME else [])
+
+
+def _limit_lines(run: Run) -> list[str]:
+    lines = []
+    for work, title in run.works.items():
+        middles = [run.median(work, name, wall) for name in _OURS]
+        cells = ["–" if own is None else f"{own:.2f} s {'✓' if own <= LIMIT_SECONDS else '✗'}" for own in middles]
+        lines.append(f"| {title} | ≤ {LIMIT_SECONDS} s | {' | '.join(cells)} |")
     return lines
 
 
