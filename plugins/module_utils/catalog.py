@@ -11,10 +11,11 @@ from typing import Any, Optional
 
 from . import layout
 from .errors import IntegrityError, NotFoundError
+from .ids import id_time, id_timestamp
 from .inode_flags import IMMUTABLE, get_flags, is_sealed
 from .marks import is_pinned, pins_directory, tags_directory, tags_of
 from .names import printable
-from .vault import Vault, id_time, id_timestamp
+from .vault import Vault
 
 LATEST = "latest"
 NEWEST = "newest"

@@ -12,10 +12,10 @@ from . import layout, system_info
 from .archive_writer import ArchiveTotals
 from .git_repo import GitRepo
 from .gzip_frames import codec_name
+from .ids import id_timestamp
 from .names import printable
 from .settings import BackupSettings
 from .taken import Taken
-from .vault import id_timestamp
 from .version import VERSION
 
 _LISTED_AT_MOST = 1000

@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from typing import Any, Callable, Optional
 
 from .errors import CoraError
+from .ids import id_timestamp
 from .index import Entry
 from .index_search import entries_holding
 from .names import printable
 from .saved_state import state_in
 from .source import Layer
-from .vault import Vault, id_timestamp
+from .vault import Vault
 
 _WILDCARDS = frozenset("*?[")
 #: An answer to a mistake should not take minutes.

@@ -8,9 +8,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Optional
 
+from .ids import id_timestamp
 from .offsite_layout import ids_newest_first, marker, unescape_text
 from .s3_client import S3
-from .vault import Vault, id_timestamp
+from .vault import Vault
 
 
 def list_offsite(s3: S3, vault_path: str) -> list[dict[str, Any]]:

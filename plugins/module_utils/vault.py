@@ -16,7 +16,6 @@ import errno
 import fcntl
 import json
 import os
-import re
 import stat
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from typing import Optional
 from . import durable
 from .defaults import SEAL_REQUIRED, state_directory
 from .errors import LockedError, SealError, VaultError
+from .ids import id_time, is_id
 from .inode_flags import (
     APPEND_ONLY,
     IMMUTABLE,
@@ -40,7 +40,6 @@ from .inode_flags import (
 )
 from .names import printable, to_bytes
 
-ID_PATTERN = re.compile(r"([0-9]{8}-[0-9]{6})-([0-9a-f]{4,40}|nogit)")
 _ID_TIME = "%Y%m%d-%H%M%S"
 _LOCK_POLL_SECONDS = 0.2
 _WRITABLE_BY_OTHERS = 0o022
@@ -296,17 +295,6 @@ class Vault:
         return note if isinstance(note, dict) else {}
 
 
-def is_id(name: str) -> bool:
-    """Whether a name has the form of an id, and its time is one."""
-    if not ID_PATTERN.fullmatch(name):
-        return False
-    try:
-        id_time(name)
-    except ValueError:
-        return False
-    return True
-
-
 def _names_in(directory: str) -> list[str]:
     try:
         return os.listdir(directory)
@@ -320,30 +308,6 @@ def _short_name(path: str) -> str:
     import hashlib  # loads OpenSSL, which whoever only looks need not wait for
 
     return hashlib.sha256(to_bytes(path)).hexdigest()[:16]
-
-
-def id_time(backup_id: str) -> datetime:
-    """When a backup was made, from its id.
-
-    :raises ValueError: when there is no such time
-    """
-    # by hand: strptime() takes ten times as long, and a list asks for the time of each
-    date, time_of_day = backup_id[:8], backup_id[9:15]
-    return datetime(
-        int(date[:4]),
-        int(date[4:6]),
-        int(date[6:]),
-        int(time_of_day[:2]),
-        int(time_of_day[2:4]),
-        int(time_of_day[4:]),
-        tzinfo=timezone.utc,
-    )
-
-
-def id_timestamp(backup_id: str) -> str:
-    """The same as C(2026-01-31T23:59:59Z)."""
-    date, clock = backup_id[:8], backup_id[9:15]
-    return f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:4]}:{clock[4:]}Z"
 
 
 def _try_seal(path: str) -> bool:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 
 import pytest
+from ansible_collections.cora.backup.plugins.module_utils.ids import id_time, id_timestamp, is_id
 from ansible_collections.cora.backup.plugins.module_utils.timestamps import moment_of
-from ansible_collections.cora.backup.plugins.module_utils.vault import id_time, id_timestamp, is_id
 
 DOCUMENT, ID = "%Y-%m-%dT%H:%M:%SZ", "%Y%m%d-%H%M%S"
 ODD = ("2024-02-29T00:00:00Z", "2023-02-29T00:00:00Z", "2024-01-01T24:00:00Z", "2024-01-01T23:59:60Z",
