@@ -35,6 +35,7 @@ class _Indexes:
     def __init__(self, needle: str, matches: Matcher) -> None:
         self._needle = needle
         self._matches = matches
+        self._parsed: dict[str, Entry] = {}
         self._found: dict[str, dict[str, Entry]] = {}
 
     def of(self, layer: Layer) -> dict[str, Entry]:
@@ -43,7 +44,7 @@ class _Indexes:
         :raises IntegrityError: when the index is damaged
         """
         if layer.directory not in self._found:
-            entries = entries_holding(layer.index_path, self._needle)
+            entries = entries_holding(layer.index_path, self._needle, self._parsed)
             self._found[layer.directory] = {entry.path: entry for entry in entries if self._matches(entry.path)}
         return self._found[layer.directory]
 
