@@ -55,6 +55,8 @@ _LIMITS = """\
 - **Full restore**: the plan, and the sums beside it, take a tenth of it; the rest is the kernel's work for each file,
   and the digest of each frame and each file, on all cores. It ends with everything on disk, which `tar` does not wait
   for.
+- **Find** and the versions of a file read the index of every backup: 30 microseconds of a small tree, but 1.5 ms where
+  it holds 2,000 files, so that a thousand of these take 1.6 s.
 - **One file out** is `cora cat`, as `restic dump` is. `cora restore --file` also saves what it replaces, and goes
   through Ansible: about 1 s.
 
@@ -71,7 +73,9 @@ became 1.85), having the kernel write out at once (kept: 1.4 s of fsync at the e
 copied from the page cache (no gain), asking the disk for files ahead (kept: 19 s of a first backup on a cold cache
 became 11), modules from disk where the host is the controller (kept: 0.6 s less CPU than packed), verifying once
 where a full restore asks nobody (kept: 0.9 s less CPU), syncing beside a full restore (kept: a tenth of it), fewer
-system calls for each restored file (kept: a tenth less CPU).
+system calls for each restored file (kept: a tenth less CPU), times of a thousand backups read by hand instead of by
+`strptime` (kept: a third of a list), files of a backup opened by the descriptor of its directory (no gain where three
+are read), whole indexes in memory instead of pieces (slower from 20,000 files on), Python's collector off (no gain).
 """
 
 
