@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, cora.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine alone, without the command and without Ansible: engine_driver.py VERB PROJECT VAULT [FILE]."""
+"""The engine alone, without the command and without Ansible: engine_driver.py VERB PROJECT VAULT [FILE [COUNT]]."""
 
 from __future__ import annotations
 
@@ -17,6 +17,14 @@ def main(verb: str, project: str, vault: str, *files: str) -> None:
         from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
 
         create_backup(BackupSettings(project=project, vault=vault))
+    elif verb == "backups":
+        from ansible_collections.cora.backup.plugins.module_utils.backup import create_backup
+        from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
+
+        for number in range(int(files[1])):
+            with open(os.path.join(project, files[0]), "a", encoding="ascii") as stream:
+                stream.write(f"backup {number}\n")
+            create_backup(BackupSettings(project=project, vault=vault))
     elif verb == "save":
         from ansible_collections.cora.backup.plugins.module_utils.checkpoint import save
         from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings

@@ -29,5 +29,5 @@ ensure_environment "$environment" "$root/requirements.txt"
 # Neither `-m` nor PYTHONPATH: the first would import from the current directory, which is somebody's project with
 # perhaps a json.py in it, and the second would be inherited by the services a restore starts.
 launch='import sys; sys.path[0] = sys.argv.pop(1)
-import runpy; runpy.run_module("cora_cli", run_name="__main__", alter_sys=True)'
+from cora_cli.main import main; sys.exit(main(sys.argv[1:]))'
 exec "$environment/bin/python" -E -c "$launch" "$root/tools" "$@"

@@ -16,6 +16,7 @@ from .measure import Command, output, run, shell
 FIRST, AGAIN, SAVE, CHANGED = "first", "again", "save", "changed"
 VERIFY, RESTORE, ONE_FILE = "verify", "restore", "one_file"
 LIST, PRUNE = "list", "prune"
+STATUS, FIND, HISTORY = "status", "find", "history"
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def _restic() -> Contestant:
         RESTORE: lambda place: command(place, "restore", "latest", "--target", place.out),
         ONE_FILE: one_file,
         LIST: lambda place: command(place, "snapshots"),
+        FIND: lambda place: command(place, "find", os.path.basename(place.dataset.sample)),
         PRUNE: lambda place: command(place, "forget", "--keep-last", "1", "--prune"),
     }
     return Contestant(

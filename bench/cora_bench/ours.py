@@ -11,12 +11,15 @@ import shlex
 from .contestants import (
     AGAIN,
     CHANGED,
+    FIND,
     FIRST,
+    HISTORY,
     LIST,
     ONE_FILE,
     PRUNE,
     RESTORE,
     SAVE,
+    STATUS,
     VERIFY,
     Contestant,
     Place,
@@ -63,6 +66,9 @@ def _cora() -> Contestant:
         RESTORE: restore,
         ONE_FILE: one_file,
         LIST: lambda place: command(place.dataset.path, place, "list"),
+        STATUS: lambda place: command(place.dataset.path, place, "status"),
+        FIND: lambda place: command(place.dataset.path, place, "find", os.path.basename(place.dataset.sample)),
+        HISTORY: lambda place: command(place.dataset.path, place, "history", place.dataset.sample),
         PRUNE: lambda place: command(place.dataset.path, place, "prune", *_KEEP_ONE),
     }
     # the first call makes the command's Python environment
@@ -73,6 +79,12 @@ def _cora() -> Contestant:
         prepare=lambda place: run(Command([_COMMAND, "version"]), place.log),
         is_ours=True,
     )
+
+
+def many_backups(place: Place, count: int) -> Command:
+    """So many backups, one after the other in one process; the sample file grows a line before each."""
+    driver = [f"{_ENVIRONMENT}/bin/python", _DRIVER, "backups", place.dataset.path, f"{place.home}/vault"]
+    return Command([*driver, place.dataset.sample, str(count)])
 
 
 def _engine() -> Contestant:

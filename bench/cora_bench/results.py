@@ -21,6 +21,7 @@ class Run:
 
     :param contestants: their versions, by name
     :param works: their titles, by key
+    :param title: what was measured, where that is not a tree of files
     """
 
     set_name: str
@@ -32,6 +33,7 @@ class Run:
     machine: Mapping[str, str]
     rounds: int
     cold: bool
+    title: str = ""
 
     def median(self, work: str, name: str, value: Callable[[Cost], float]) -> float | None:
         """The middle of the rounds; None where a contestant did not do that work."""

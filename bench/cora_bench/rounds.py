@@ -97,7 +97,7 @@ def run_rounds(
     for number in range(rounds):
         turn = number % len(contestants)
         for contestant in [*contestants[turn:], *contestants[:turn]]:
-            place = _make_place(dataset, os.path.join(top, f"{number}-{contestants.index(contestant)}"))
+            place = make_place(dataset, os.path.join(top, f"{number}-{contestants.index(contestant)}"))
             contestant.prepare(place)
             for work in works:
                 if work.key not in contestant.works:
@@ -141,7 +141,8 @@ def _remove(top: str) -> None:
     Path(f"{top}.removed").touch()
 
 
-def _make_place(dataset: Dataset, path: str) -> Place:
+def make_place(dataset: Dataset, path: str) -> Place:
+    """An empty place."""
     place = Place(dataset, f"{path}/home", f"{path}/out", f"{path}/one", f"{path}/log")
     os.makedirs(place.home)
     os.makedirs(place.one)

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import Any, Optional
 
+from .defaults import default_seal, default_vault
 from .errors import CoraError, ProgramError, RestoreError
 from .names import printable
 from .project_meant import project_meant, project_to_save
-from .settings import BackupSettings, default_seal, default_vault
+from .settings import BackupSettings
 
 Spec = dict[str, Any]
 Params = Mapping[str, Any]

@@ -13,7 +13,7 @@ from .argspec_offsite import OFFSITE_SPEC, offsite_if_any
 from .errors import SettingsError
 from .names import printable
 from .offsite_which import project_offsite
-from .project_meant import project_to_undo
+from .project_restored import project_to_undo
 from .restore_source import resolve_anywhere
 from .settings import SCENARIOS, SERVICE_KINDS, RestoreRequest, Service
 

@@ -20,6 +20,7 @@ from typing import Any, Optional
 from . import durable, layout
 from .archive_file import DamagedFramesError
 from .archive_writer import ArchiveTotals, ArchiveWriter
+from .defaults import SEAL_REQUIRED
 from .describe import large_files_text, manifest, report
 from .earlier_backup import EarlierBackup, open_earlier
 from .errors import IntegrityError, ProgramError, ProjectError, SealError, SettingsError
@@ -34,7 +35,7 @@ from .reuse import FrameReuse
 from .reuse_rules import ReuseRules
 from .safe_tree import allow_many_open_files
 from .scan import ScanNotes, walk
-from .settings import SEAL_REQUIRED, BackupSettings
+from .settings import BackupSettings
 from .taken import Taken
 from .vault import Vault, remove_unpublished
 

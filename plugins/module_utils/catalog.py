@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any, Optional
 
 from . import layout
 from .errors import IntegrityError, NotFoundError
-from .inode_flags import is_sealed
-from .marks import is_pinned, tags_of
+from .ids import id_time, id_timestamp
+from .inode_flags import IMMUTABLE, get_flags, is_sealed
+from .marks import is_pinned, pins_directory, tags_directory, tags_of
 from .names import printable
-from .vault import Vault, id_time
+from .vault import Vault
 
 LATEST = "latest"
 NEWEST = "newest"
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def list_backups(vault: str) -> list[dict[str, Any]]:
@@ -25,35 +28,71 @@ def list_backups(vault: str) -> list[dict[str, Any]]:
     :raises VaultError: when the vault cannot be read
     """
     keeper = Vault(vault)
-    return [_row(keeper, backup_id) for backup_id in reversed(keeper.ids())]
+    notes = _Notes(keeper)
+    return [_row(backup_id, keeper.path_of(backup_id), notes) for backup_id in reversed(keeper.ids())]
 
 
-def _row(keeper: Vault, backup_id: str) -> dict[str, Any]:
-    path = keeper.find(backup_id)
+class _Notes:
+    """What the vault notes of its states. Of which it notes anything is asked once, and not once a state."""
+
+    def __init__(self, keeper: Vault) -> None:
+        self._keeper = keeper
+        self._verified = _names_in(keeper.verified)
+        self._pins = _names_in(pins_directory(keeper))
+        self._tags = _names_in(tags_directory(keeper))
+
+    def verified(self, state_id: str) -> dict[str, object]:
+        """The result of its last check."""
+        return self._keeper.verified_note(state_id) if _may_be_in(self._verified, state_id) else {}
+
+    def is_pinned(self, state_id: str) -> bool:
+        """Whether nothing may remove it."""
+        return _may_be_in(self._pins, state_id) and is_pinned(self._keeper, state_id)
+
+    def tags(self, state_id: str) -> list[str]:
+        """Its tags."""
+        return tags_of(self._keeper, state_id) if _may_be_in(self._tags, state_id) else []
+
+
+def _names_in(directory: str) -> Optional[frozenset[str]]:
+    """None where that cannot be told; then each name has to be tried."""
     try:
-        report = layout.read_report(path)
-        problem = None
+        return frozenset(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+    except OSError:
+        return None
+
+
+def _may_be_in(names: Optional[frozenset[str]], state_id: str) -> bool:
+    return names is None or f"{state_id}.json" in names
+
+
+def _row(state_id: str, path: str, notes: _Notes) -> dict[str, Any]:
+    problem = None
+    try:
+        sealed, report = _flag_and_report(path)
     except IntegrityError as error:
-        report, problem = {}, str(error)
-    note = keeper.verified_note(backup_id)
+        sealed, report, problem = _sealed(path), {}, str(error)
+    note = notes.verified(state_id)
     return {
-        "id": backup_id,
-        "created_at": f"{id_time(backup_id):%Y-%m-%dT%H:%M:%SZ}",
+        "id": state_id,
+        "created_at": id_timestamp(state_id),
         "kind": report.get("kind", "full"),
         "base": report.get("base"),
         "project": report.get("project"),
         "files": report.get("files"),
         "size_bytes": report.get("size_bytes"),
         "archive_bytes": report.get("archive_bytes"),
-        "sealed": _sealed(path),
+        "sealed": sealed,
         "verified_at": note.get("at"),
         "verified_ok": note.get("ok"),
         "verified_quick": note.get("quick"),
         "warnings": len(report.get("warnings", ())),
         "incomplete": report.get("incomplete"),
         "problem": problem,
-        "pinned": is_pinned(keeper, backup_id),
-        "tags": tags_of(keeper, backup_id),
+        "pinned": notes.is_pinned(state_id),
+        "tags": notes.tags(state_id),
         "path": path,
     }
 
@@ -64,13 +103,36 @@ def checkpoint_rows(vault: str) -> list[dict[str, Any]]:
     :raises VaultError: when the vault cannot be read
     """
     keeper = Vault(vault)
-    return [_checkpoint_row(keeper, checkpoint_id) for checkpoint_id in reversed(keeper.checkpoint_ids())]
+    notes = _Notes(keeper)
+    return [_checkpoint_row(keeper, checkpoint_id, notes) for checkpoint_id in reversed(keeper.checkpoint_ids())]
 
 
-def _checkpoint_row(keeper: Vault, checkpoint_id: str) -> dict[str, Any]:
-    row = _row(keeper, checkpoint_id)
+def _checkpoint_row(keeper: Vault, checkpoint_id: str, notes: _Notes) -> dict[str, Any]:
+    row = _row(checkpoint_id, keeper.find(checkpoint_id), notes)
     row["saved_at_seconds"] = id_time(checkpoint_id).timestamp()
     return row
+
+
+def _flag_and_report(path: str) -> tuple[bool, dict[str, Any]]:
+    """Whether a state is sealed, and its report, both through one descriptor.
+
+    :raises IntegrityError: when the report is missing or damaged
+    """
+    try:
+        fd = os.open(path, _OPEN_DIRECTORY)
+    except OSError:
+        return False, layout.read_report(path)  # it leads through a link, or is none
+    try:
+        return _is_immutable(fd), layout.read_report(path, backup_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def _is_immutable(fd: int) -> bool:
+    try:
+        return bool((get_flags(fd) or 0) & IMMUTABLE)
+    except OSError:
+        return False
 
 
 def _sealed(path: str) -> bool:
@@ -78,6 +140,21 @@ def _sealed(path: str) -> bool:
         return is_sealed(path)
     except OSError:
         return False
+
+
+def projects_saved(vault: str) -> Iterator[str]:
+    """The project of each backup whose report can be read, newest first.
+
+    :raises VaultError: when the vault cannot be read
+    """
+    keeper = Vault(vault)
+    for backup_id in reversed(keeper.ids()):
+        try:
+            project = layout.read_report(keeper.path_of(backup_id))["project"]
+        except IntegrityError:
+            continue
+        if project:
+            yield project
 
 
 def project_of(vault: str, backup_id: str) -> str:

@@ -12,10 +12,10 @@ from . import layout, system_info
 from .archive_writer import ArchiveTotals
 from .git_repo import GitRepo
 from .gzip_frames import codec_name
+from .ids import id_timestamp
 from .names import printable
 from .settings import BackupSettings
 from .taken import Taken
-from .vault import id_time
 from .version import VERSION
 
 _LISTED_AT_MOST = 1000
@@ -37,7 +37,7 @@ def report(
         "version": layout.REPORT_VERSION,
         "id": backup_id,
         "kind": "full",
-        "created_at": f"{id_time(backup_id):%Y-%m-%dT%H:%M:%SZ}",
+        "created_at": id_timestamp(backup_id),
         "project": settings.project,
         "settings": _settings(settings),
         "seal": {"policy": settings.seal, "possible": unsealable is None, "reason": unsealable or ""},

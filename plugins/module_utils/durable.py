@@ -9,17 +9,19 @@ After a failed fsync Linux marks the pages clean and drops them, so trying again
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
 import struct
 from contextlib import suppress
 from functools import cache
-from typing import BinaryIO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from .errors import VaultError
 from .names import printable
+
+if TYPE_CHECKING:
+    import ctypes
 
 COPY_CHUNK_BYTES = 1024 * 1024
 _FICLONE = 0x40049409
@@ -93,6 +95,8 @@ def _remove(path: str) -> None:
 
 @cache
 def _c_library() -> ctypes.CDLL:
+    import ctypes  # not at the top: whoever only reads a vault need not wait for it
+
     return ctypes.CDLL(None, use_errno=True)
 
 
@@ -103,6 +107,8 @@ def sync_file_system(fd: int) -> None:
 
     :raises OSError: when the system does not promise that the bytes are on disk
     """
+    import ctypes
+
     if _c_library().syncfs(fd) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
@@ -225,6 +231,8 @@ class VaultFile:
 
         Promises nothing: whether they got there, and that they did not, is still for fsync to tell.
         """
+        import ctypes
+
         with suppress(AttributeError):  # another C library
             start, length = ctypes.c_int64(offset), ctypes.c_int64(length_bytes)
             _c_library().sync_file_range(self._stream.fileno(), start, length, _SYNC_FILE_RANGE_WRITE)

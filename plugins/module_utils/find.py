@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from typing import Any, Callable, Optional
 
 from .errors import CoraError
+from .ids import id_timestamp
 from .index import Entry
-from .index_search import holding
+from .index_search import entries_holding
 from .names import printable
-from .saved_state import open_state
+from .saved_state import state_in
 from .source import Layer
-from .vault import Vault, id_time
+from .vault import Vault
 
 _WILDCARDS = frozenset("*?[")
 #: An answer to a mistake should not take minutes.
@@ -32,8 +33,9 @@ class _Indexes:
     """
 
     def __init__(self, needle: str, matches: Matcher) -> None:
-        self._passes = holding(needle)
+        self._needle = needle
         self._matches = matches
+        self._parsed: dict[str, Entry] = {}
         self._found: dict[str, dict[str, Entry]] = {}
 
     def of(self, layer: Layer) -> dict[str, Entry]:
@@ -42,7 +44,7 @@ class _Indexes:
         :raises IntegrityError: when the index is damaged
         """
         if layer.directory not in self._found:
-            entries = layer.entries(self._passes)
+            entries = entries_holding(layer.index_path, self._needle, self._parsed)
             self._found[layer.directory] = {entry.path: entry for entry in entries if self._matches(entry.path)}
         return self._found[layer.directory]
 
@@ -60,10 +62,13 @@ def find(
     vault = Vault(vault_path)
     indexes = _Indexes(*_matcher(wanted))
     rows: list[dict[str, Any]] = []
-    state_ids = sorted(vault.ids() + vault.checkpoint_ids(), reverse=True)
+    backups, checkpoints = vault.ids(), vault.checkpoint_ids()
+    directories = {state_id: vault.checkpoint_path(state_id) for state_id in checkpoints}
+    directories.update({state_id: vault.path_of(state_id) for state_id in backups})
+    state_ids = sorted(backups + checkpoints, reverse=True)
     for state_id in state_ids[:at_most]:
         try:
-            state = open_state(vault, state_id)
+            state = state_in(vault, state_id, directories[state_id])
             if project in (None, state.report["project"]):
                 rows += [_row(state_id, state.report["kind"], entry) for entry in _entries(indexes, state.source)]
         except (CoraError, OSError, ValueError, KeyError):
@@ -95,7 +100,7 @@ def _row(state_id: str, kind: str, entry: Entry) -> dict[str, Any]:
     return {
         "id": state_id,
         "kind": kind,
-        "created_at": f"{id_time(state_id):%Y-%m-%dT%H:%M:%SZ}",
+        "created_at": id_timestamp(state_id),
         "path": printable(entry.path),
         "type": entry.kind,
         "size_bytes": entry.size_bytes,

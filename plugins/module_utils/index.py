@@ -31,7 +31,8 @@ from .layout import open_artifact
 FORMAT = "cora-index"
 VERSION = 1
 _BUFFER_BYTES = 1024 * 1024
-_READ_BYTES = 256 * 1024
+#: So much is read at a time, and no line is longer.
+READ_BYTES = 256 * 1024
 #: What reading a damaged index raises.
 READ_ERRORS: tuple[type[Exception], ...] = (*STREAM_ERRORS, ValueError, RecursionError)
 
@@ -90,7 +91,10 @@ class Entry(NamedTuple):
 
 _required = itemgetter("path", "type", "size", "mode", "uid", "gid", "mtime_ns", "frame", "at")
 #: How :func:`encode_entry` begins a line.
-_ENTRY_START = '{"path":'
+ENTRY_START = '{"path":'
+#: How :class:`IndexWriter` writes the first line and the last.
+HEADER_LINE = f'{{"format":"{FORMAT}","version":{VERSION}}}'
+END_LINE = '{{"end":true,"entries":{entries},"frames":{frames}}}'
 _PLACE = re.compile(r',"frame":[0-9]{1,18},"at":([0-9]{1,18})')
 _KEYS_OF_A_FILE = 11  # of nearly every line: the required ones, source and sha256
 
@@ -255,7 +259,7 @@ def read_frames_and_lines(path: str) -> Iterator[Union[Frame, str]]:
     for text in _lines(path):
         if finished:
             raise IntegrityError(f"{path} goes on after its end line.")
-        if text.startswith(_ENTRY_START):
+        if text.startswith(ENTRY_START):
             entries += 1
             yield text
             continue
@@ -326,10 +330,10 @@ def _lines(path: str) -> Iterator[str]:
     try:
         with open_artifact(path) as file, open_stream(file) as stream:
             rest = ""
-            while chunk := stream.read(_READ_BYTES):
+            while chunk := stream.read(READ_BYTES):
                 lines = (rest + chunk.decode("ascii")).split("\n")
                 rest = lines.pop()
-                if len(rest) > _READ_BYTES:
+                if len(rest) > READ_BYTES:
                     raise IntegrityError(f"{path} has a line without an end.")
                 yield from lines
             if rest:

@@ -14,6 +14,7 @@ from json.encoder import encode_basestring_ascii as _quoted
 from typing import Callable
 
 from .index import Entry, Frame, parse_entries, read_frames_and_lines
+from .index_scan import lines_with
 
 #: Whether a line can be that of a wanted entry.
 LineFilter = Callable[[str], bool]
@@ -79,6 +80,21 @@ def find_entries(path: str, passes: LineFilter) -> Iterator[Entry]:
             yield from parse_entries(path, lines)
             lines.clear()
     yield from parse_entries(path, lines)
+
+
+def entries_holding(path: str, text: str, parsed: dict[str, Entry]) -> list[Entry]:
+    """The same as :func:`find_entries` with :func:`holding`, in less than two thirds of the time.
+
+    :param parsed: what was parsed before, by its line, for the next index: most files are in most of them unchanged
+    :raises IntegrityError: as :func:`find_entries`
+    """
+    lines = lines_with(path, _quoted(text)[1:-1])
+    if lines is None:
+        return list(find_entries(path, holding(text)))
+    new = [line for line in lines if line not in parsed]
+    if new:
+        parsed.update(zip(new, parse_entries(path, new)))
+    return [parsed[line] for line in lines]
 
 
 def find_frames(path: str) -> Iterator[Frame]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from .defaults import is_this_collection
 from .names import printable
-from .settings import is_this_collection
 
 _NAMED_AT_MOST = 3
 

@@ -20,12 +20,22 @@ from .who import who_runs_this
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+def pins_directory(vault: Vault) -> str:
+    """Where pins stand, C(<id>.json) for each."""
+    return os.path.join(vault.control, "pins")
+
+
+def tags_directory(vault: Vault) -> str:
+    """Where tags stand, C(<id>.json) for those of each state."""
+    return os.path.join(vault.control, "tags")
+
+
 def _pin_path(vault: Vault, state_id: str) -> str:
-    return os.path.join(vault.control, "pins", f"{state_id}.json")
+    return os.path.join(pins_directory(vault), f"{state_id}.json")
 
 
 def _tags_path(vault: Vault, state_id: str) -> str:
-    return os.path.join(vault.control, "tags", f"{state_id}.json")
+    return os.path.join(tags_directory(vault), f"{state_id}.json")
 
 
 def is_pinned(vault: Vault, state_id: str) -> bool:

@@ -17,13 +17,14 @@ from dataclasses import replace
 
 from . import durable, layout
 from .errors import OffsiteError
+from .ids import is_id
 from .names import printable, to_bytes
 from .offsite_crypt import check_recipients, encrypt_file
 from .offsite_items import Bundle, Item, plain_bundle
 from .offsite_layout import ENCRYPTED, key_of
 from .offsite_notes import directory_of
 from .parallel import ordered_map
-from .vault import Vault, is_id
+from .vault import Vault
 
 _RECIPIENTS = "recipients"
 _AT_MOST_OF_FREE = 0.8

@@ -18,10 +18,10 @@ from typing import Any, Optional
 
 from . import layout
 from .errors import OffsiteMissingError
+from .ids import is_id
 from .names import to_bytes
 from .s3_client import S3
 from .s3_errors import code_of, translated
-from .vault import is_id
 
 #: What encrypted objects have behind their name.
 ENCRYPTED = ".age"

@@ -8,9 +8,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Optional
 
+from .ids import id_timestamp
 from .offsite_layout import ids_newest_first, marker, unescape_text
 from .s3_client import S3
-from .vault import Vault, id_time
+from .vault import Vault
 
 
 def list_offsite(s3: S3, vault_path: str) -> list[dict[str, Any]]:
@@ -30,7 +31,7 @@ def _row(backup_id: str, answer: dict[str, Any], local: set[str]) -> dict[str, A
     project = metadata.get("project")
     return {
         "id": backup_id,
-        "created_at": f"{id_time(backup_id):%Y-%m-%dT%H:%M:%SZ}",
+        "created_at": id_timestamp(backup_id),
         "uploaded_at": f"{answer['LastModified']:%Y-%m-%dT%H:%M:%SZ}",
         "project": unescape_text(project) if project else None,
         "objects": _number(metadata.get("objects")),

@@ -18,8 +18,9 @@ from typing import Any, Optional
 
 from . import durable
 from .errors import LockedError
+from .ids import is_id
 from .names import printable
-from .vault import Vault, is_id
+from .vault import Vault
 
 Note = dict[str, Any]
 #: The value of C(result) in the note of a backup that is there, SHA256SUMS.txt and all.

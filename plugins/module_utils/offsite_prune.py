@@ -19,6 +19,7 @@ from typing import Any, Optional
 from . import layout
 from .catalog import project_of
 from .errors import CoraError, IntegrityError, OffsiteError, OffsitePermissionError
+from .ids import id_time
 from .keep_rules import BACKUP, Decision, Policy, Saved
 from .marks import is_pinned, tags_of
 from .names import printable
@@ -32,7 +33,7 @@ from .remover import REMOVED, REMOVING, write_log
 from .retention import decide
 from .s3_client import S3, connect, deleting_credentials
 from .s3_errors import translated
-from .vault import Vault, id_time
+from .vault import Vault
 
 _AT_ONCE = 1000
 

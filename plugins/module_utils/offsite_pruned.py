@@ -9,9 +9,9 @@ again, and a prune that was killed in the middle is finished by the next one.
 
 from __future__ import annotations
 
+from .ids import is_id
 from .s3_client import S3
 from .s3_errors import translated
-from .vault import is_id
 
 _DIRECTORY = "pruned"
 

@@ -15,11 +15,11 @@ from datetime import datetime, timezone
 from typing import Optional
 
 from . import durable, layout
+from .defaults import SEAL_REQUIRED, default_seal
 from .errors import IntegrityError, SealError, VaultError
 from .index_search import anything, find_entries
 from .names import printable
 from .progress import Progress
-from .settings import SEAL_REQUIRED, default_seal
 from .vault import Vault
 from .verify import check_sums
 

@@ -21,6 +21,7 @@ from typing import Any, Optional
 
 from . import durable, layout
 from .errors import CoraError, IntegrityError, NotFoundError, OffsiteError, OffsiteMissingError
+from .ids import is_id
 from .names import printable, to_bytes
 from .offsite_items import Bundle, Item, plain_bundle
 from .offsite_layout import ENCRYPTED, date_of, escape_path, is_date
@@ -28,7 +29,7 @@ from .offsite_notes import directory_of, lock, write_last_run, write_note
 from .offsite_publish import check_sealable, databases_twice, publish_fetched
 from .progress import Progress
 from .rclone_command import Rclone
-from .vault import Vault, is_id
+from .vault import Vault
 from .verify import check_sums
 
 #: Strong enough to tell damage apart; rclone has more, which only notice accidents.

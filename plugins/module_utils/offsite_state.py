@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, Optional
 
+from .ids import id_time
 from .names import printable
 from .offsite_notes import COMPLETE, PRUNED, read_bucket, read_last_run, read_note
-from .vault import Vault, id_time
+from .vault import Vault
 
 State = dict[str, Any]
 Problem = tuple[str, str]

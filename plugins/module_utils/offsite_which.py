@@ -12,11 +12,11 @@ from typing import Any, Optional
 
 from .catalog import LATEST, NEWEST
 from .errors import NotFoundError, OffsiteMissingError
+from .ids import is_id
 from .names import printable
 from .offsite_layout import date_of, ids_newest_first, list_dates, list_ids, marker, unescape_text
 from .offsite_settings import OffsiteSettings
 from .s3_client import S3, connect
-from .vault import is_id
 
 #: C(latest) of nobody in particular: so many of the newest have to be of one project.
 _LOOKED_AT = 5

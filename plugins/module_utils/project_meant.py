@@ -6,15 +6,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Optional
 
-from .catalog import list_backups
-from .errors import NotFoundError, ProjectError
-from .names import printable
-from .restore_record import ABANDONED, ROLLED_BACK, UNDONE, read_records
-from .settings import find_project, is_this_collection
-from .vault import Vault
+from .catalog import projects_saved
+from .defaults import find_project, is_this_collection
+from .errors import ProjectError
 
 
 def project_meant(vault: str, *, project: Optional[str], search_from: Optional[str]) -> Optional[str]:
@@ -30,29 +27,13 @@ def project_meant(vault: str, *, project: Optional[str], search_from: Optional[s
     """
     if project or not search_from:
         return project
-    return _stood_in(_known(vault), search_from)
-
-
-def project_to_undo(vault: str, *, project: Optional[str], search_from: Optional[str]) -> Optional[str]:
-    """The project whose last restore is meant; what was restored to another place is one of its own here.
-
-    :raises NotFoundError: when restores of several projects could be meant
-    :raises RestoreError: when the record of one is damaged
-    """
-    if project or not search_from:
-        return project
-    records = read_records(Vault(vault))
-    known = _known(vault)
-    for record in records:
-        known.update({os.path.realpath(path): record.project for path in (record.old_tree, record.project) if path})
-    meant = _stood_in(known, search_from)
-    several = {record.project for record in records if record.state not in (ROLLED_BACK, ABANDONED, UNDONE)}
-    if meant is None and len(several) > 1:
-        raise NotFoundError(
-            f"There are restores of several projects ({', '.join(sorted(map(printable, several)))}): "
-            "say which with --project."
-        )
-    return meant
+    around = _work_tree(search_from)
+    others = []
+    for saved in projects_saved(vault):
+        if saved == around:
+            return around  # known by the name of where it really is, it goes before all that is reached through links
+        others.append(saved)
+    return project_around(_by_real_place(others), search_from)
 
 
 def project_to_save(vault: str, search_from: str) -> str:
@@ -64,29 +45,46 @@ def project_to_save(vault: str, search_from: str) -> str:
     try:
         return find_project(search_from)
     except ProjectError:
-        known = _nearest(_known(vault), search_from)  # a full restore brings no .git back
+        known = _nearest(known_projects(vault), search_from)  # a full restore brings no .git back
         if known is None:
             raise
         return known
 
 
-def _known(vault: str) -> dict[str, str]:
+def known_projects(vault: str) -> dict[str, str]:
     """Projects of which there is a backup, by where they really are."""
-    projects = [str(row["project"]) for row in list_backups(vault) if row["project"]]
+    return _by_real_place(projects_saved(vault))
+
+
+def _by_real_place(saved: Iterable[str]) -> dict[str, str]:
+    """
+    :param saved: the newest first
+    """
+    projects = list(dict.fromkeys(saved))
     known = {os.path.realpath(project): project for project in reversed(projects)}
     # one that is not reached through a link goes before those that are
     return {**known, **{project: project for project in projects if project in known}}
 
 
-def _stood_in(known: Mapping[str, str], directory: str) -> Optional[str]:
-    try:
-        around = find_project(directory)
-    except ProjectError:
+def project_around(known: Mapping[str, str], directory: str) -> Optional[str]:
+    """The project in which a directory is.
+
+    :param known: projects by where they really are
+    """
+    around = _work_tree(directory)
+    if around is None:
         return _nearest(known, directory)
     if around in known:
         return known[around]
     nearest = _nearest(known, directory)
     return nearest if nearest or is_this_collection(around) else around
+
+
+def _work_tree(directory: str) -> Optional[str]:
+    try:
+        return find_project(directory)
+    except ProjectError:
+        return None
 
 
 def _nearest(known: Mapping[str, str], directory: str) -> Optional[str]:

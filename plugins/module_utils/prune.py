@@ -14,12 +14,13 @@ from typing import Any, Optional
 from . import layout
 from .catalog import checkpoint_rows, list_backups
 from .errors import RestoreError
+from .ids import id_time
 from .keep_rules import BACKUP, CHECKPOINT, CLOCK_TOLERANCE, RESTORE, Decision, Policy, PruneRequest, Saved
 from .names import printable
 from .remover import Remover
 from .restore_record import CHANGED, CHANGING, STAGING, RestoreRecord, can_be_undone, read_records
 from .retention import decide
-from .vault import Vault, id_time
+from .vault import Vault
 from .verify import verify_backup
 
 _DISK_BLOCK = 512

@@ -18,6 +18,7 @@ from . import layout
 from .attributes import differing
 from .beside_database import SIDE_FILES, is_side_file, written_beside
 from .changes import is_unchanged
+from .ids import id_time
 from .in_place import Change, digest_of
 from .index import Entry
 from .merge import side_by_side
@@ -27,7 +28,6 @@ from .safe_tree import SafeTree
 from .scan import Found, ScanNotes, read_link, walk
 from .source import Source
 from .tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK
-from .vault import id_time
 
 _LISTED_AT_MOST = 1000
 _ACTIONS = ("create", "replace", "remove", "same")

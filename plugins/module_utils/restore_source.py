@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any, Optional
 
 from .catalog import LATEST, NEWEST, resolve_id
+from .defaults import SEAL_BEST_EFFORT
 from .errors import NotFoundError, OffsiteMissingError
 from .offsite_fetch import FetchRequest, fetch_backup
 from .offsite_layout import marker
@@ -23,7 +24,7 @@ from .offsite_settings import OffsiteSettings
 from .offsite_which import resolve_offsite
 from .s3_client import connect
 from .saved_state import SavedState, open_state
-from .settings import SEAL_BEST_EFFORT, RestoreRequest
+from .settings import RestoreRequest
 from .vault import Vault
 
 Offsite = Callable[[], Optional[OffsiteSettings]]

@@ -67,7 +67,7 @@ def _entry(group: Group, path: str) -> Entry:
 
 def _group_of(layer: Layer, path: str) -> Optional[Group]:
     """The frames in which an entry stands, with all entries of them; None where there is none."""
-    return next(groups_at(layer.index, {path}), None)
+    return next(groups_at(layer.index_path, {path}), None)
 
 
 def _content(opened: Opened) -> Iterator[bytes]:

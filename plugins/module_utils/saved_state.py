@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from . import layout
 from .errors import IntegrityError, NotFoundError
@@ -17,8 +16,7 @@ from .source import Layer, Pick, Source, single
 from .vault import Vault
 
 
-@dataclass(frozen=True)
-class SavedState:
+class SavedState(NamedTuple):
     """A backup, or a checkpoint with its base.
 
     :param directory: where its own files are
@@ -73,7 +71,15 @@ def open_state(vault: Vault, state_id: str, *, by_name: bool = False) -> SavedSt
     directory = vault.find(state_id)
     if not os.path.isdir(directory):
         raise NotFoundError(f"There is no backup or checkpoint {printable(state_id)} in {printable(vault.root)}.")
-    has_archive = os.path.exists(os.path.join(directory, layout.ARCHIVE))
+    return state_in(vault, state_id, directory, by_name=by_name)
+
+
+def state_in(vault: Vault, state_id: str, directory: str, *, by_name: bool = False) -> SavedState:
+    """The same of a state whose directory is known.
+
+    :raises IntegrityError: when its report is damaged, or its base is gone
+    """
+    has_archive = by_name and os.path.exists(os.path.join(directory, layout.ARCHIVE))
     report = report_for(directory, by_name=by_name, has_archive=has_archive)
     if report["kind"] == "full":
         return SavedState(state_id, directory, report, single(directory))

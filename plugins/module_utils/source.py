@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import layout
 from .errors import IntegrityError
@@ -22,8 +22,7 @@ from .names import printable
 from .tar_format import HARDLINK
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """An archive and its index.
 
     :param directory: a backup, a checkpoint, or a record with saved files
@@ -34,7 +33,7 @@ class Layer:
     archive: str = layout.ARCHIVE
 
     @property
-    def index(self) -> str:
+    def index_path(self) -> str:
         """Path of the index."""
         return os.path.join(self.directory, layout.INDEX)
 
@@ -44,7 +43,7 @@ class Layer:
         :param passes: those that it lets pass; others are not parsed
         :raises IntegrityError: when the index is damaged
         """
-        return find_entries(self.index, passes)
+        return find_entries(self.index_path, passes)
 
     def placed(self, passes: LineFilter = anything) -> Iterator[tuple[Entry, Layer]]:
         """The same, each with this layer."""
@@ -58,7 +57,7 @@ class Layer:
         """
         digest = layout.read_sums(self.directory).get(layout.INDEX)
         try:
-            is_intact = layout.sha256_of_file(self.index) == digest
+            is_intact = layout.sha256_of_file(self.index_path) == digest
         except OSError:
             is_intact = False
         if not is_intact:
@@ -67,8 +66,7 @@ class Layer:
             )
 
 
-@dataclass(frozen=True)
-class Pick:
+class Pick(NamedTuple):
     """An entry to restore.
 
     :param content: the entry that holds its content: itself, but for a hard link
@@ -80,8 +78,7 @@ class Pick:
     layer: Layer
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Layers, the newest last, and what none of them brings back.
 
     :param deleted: paths that a checkpoint says were deleted

@@ -58,9 +58,9 @@ def side_by_side_but_same(
 def _layer_beside(layer: Layer, walked: Iterable[Found], is_passed: Callable[[str, Found], bool]) -> Iterator[_Pair]:
     @lru_cache(maxsize=1)  # asked for its path, and then for itself
     def parse(line: str) -> Entry:
-        return parse_entries(layer.index, [line])[0]
+        return parse_entries(layer.index_path, [line])[0]
 
-    lines = (line for line in read_frames_and_lines(layer.index) if isinstance(line, str))
+    lines = (line for line in read_frames_and_lines(layer.index_path) if isinstance(line, str))
     for line, found in side_by_side(lines, walked, lambda line: parse(line).path, _found_path, is_passed):
         yield (None if line is None else (parse(line), layer)), found
 

@@ -20,6 +20,7 @@ from .names import printable
 from .offsite_state import offsite_problems, offsite_state
 from .restore_record import CHANGING, STAGING, read_records
 from .timers import SAVE_TIMER, timer_rows
+from .timestamps import moment_of
 from .vault import Vault
 
 CRITICAL, WARNING = "critical", "warning"
@@ -97,8 +98,7 @@ def _newest(rows: list[dict[str, Any]]) -> Optional[dict[str, Any]]:
 
 
 def _age_seconds(timestamp: str) -> float:
-    made = datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-    return (datetime.now(timezone.utc) - made).total_seconds()
+    return (datetime.now(timezone.utc) - moment_of(timestamp)).total_seconds()
 
 
 def _disk(vault: Vault, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import Any, Optional
 
 from .names import printable
+from .timestamps import moment_of
 
 Result = Mapping[str, Any]
 
@@ -50,8 +51,7 @@ def count_text(count: Optional[int], one: str = "", many: str = "") -> str:
 
 def age_text(moment: str, now: Optional[datetime] = None) -> str:
     """How long ago an ISO time was, in one unit: C(5 min ago)."""
-    then = datetime.strptime(moment, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-    seconds = int(((now or datetime.now(timezone.utc)) - then).total_seconds())
+    seconds = int(((now or datetime.now(timezone.utc)) - moment_of(moment)).total_seconds())
     if seconds < 60:
         return "just now"
     for unit, length in (("day", 86400), ("h", 3600), ("min", 60)):

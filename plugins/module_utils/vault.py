@@ -14,21 +14,20 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import glob
-import hashlib
 import json
 import os
-import re
-import shutil
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import Optional
 
 from . import durable
+from .defaults import SEAL_REQUIRED, state_directory
 from .errors import LockedError, SealError, VaultError
+from .ids import id_time, is_id
 from .inode_flags import (
     APPEND_ONLY,
     IMMUTABLE,
@@ -40,9 +39,7 @@ from .inode_flags import (
     tree_paths,
 )
 from .names import printable, to_bytes
-from .settings import SEAL_REQUIRED, state_directory
 
-ID_PATTERN = re.compile(r"(\d{8}-\d{6})-([0-9a-f]{4,40}|nogit)")
 _ID_TIME = "%Y%m%d-%H%M%S"
 _LOCK_POLL_SECONDS = 0.2
 _WRITABLE_BY_OTHERS = 0o022
@@ -55,6 +52,7 @@ class Vault:
     """
 
     def __init__(self, root: str) -> None:
+        self._given = root
         self.root = os.path.normpath(root)
         self.control = os.path.join(self.root, ".cora")
         self.staging = os.path.join(self.control, "staging")
@@ -62,8 +60,11 @@ class Vault:
         self.restores = os.path.join(self.control, "restores")
         self.progress = os.path.join(self.root, "progress")
         self._lock_path = os.path.join(self.control, "lock")
-        #: Stands in for C(restores) and C(lock) where the vault cannot be written: mounted read-only, full, or a copy.
-        self.away = os.path.join(state_directory(), "restores", _short_name(os.path.realpath(root)))
+
+    @cached_property
+    def away(self) -> str:
+        """What stands in for C(restores) and C(lock) where the vault cannot be written: read-only, full, or a copy."""
+        return os.path.join(state_directory(), "restores", _short_name(os.path.realpath(self._given)))
 
     def exists(self) -> bool:
         """Whether anything was ever put there; backups that were copied to some other disk are a vault too."""
@@ -88,18 +89,16 @@ class Vault:
 
         :raises VaultError: when the vault cannot be read
         """
-        ids = []
-        try:
-            for path in glob.iglob(
-                os.path.join(glob.escape(self.progress), "[0-9]" * 4, "[0-9]" * 2, "[0-9]" * 2, "*")
-            ):
-                parts = path.split("/")
-                checkpoint_id = "".join(parts[-4:-1]) + "-" + parts[-1]
-                if is_id(checkpoint_id):
-                    ids.append(checkpoint_id)
-        except OSError as error:
-            durable.fail(error, "read the checkpoints in", self.progress)
-        return sorted(ids)
+        dates = [("", self.progress)]
+        for digits in (4, 2, 2):
+            dates = [
+                (date + name, f"{path}/{name}")
+                for date, path in dates
+                for name in _names_in(path)
+                if len(name) == digits and name.isdecimal()
+            ]
+        found = (f"{date}-{name}" for date, path in dates for name in _names_in(path))
+        return sorted(checkpoint_id for checkpoint_id in found if is_id(checkpoint_id))
 
     def ids(self) -> list[str]:
         """Ids of all backups, oldest first.
@@ -289,31 +288,26 @@ class Vault:
     def verified_note(self, backup_id: str) -> dict[str, object]:
         """What :meth:`note_verified` remembered; empty when there is nothing."""
         try:
-            with open(os.path.join(self.verified, f"{backup_id}.json"), "rb") as stream:
+            with open(os.path.join(self.verified, f"{backup_id}.json"), "rb", buffering=0) as stream:
                 note = json.load(stream)
         except (OSError, ValueError):
             return {}
         return note if isinstance(note, dict) else {}
 
 
-def is_id(name: str) -> bool:
-    """Whether a name has the form of an id, and its time is one."""
-    if not ID_PATTERN.fullmatch(name):
-        return False
+def _names_in(directory: str) -> list[str]:
     try:
-        id_time(name)
-    except ValueError:
-        return False
-    return True
+        return os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return []  # there are no checkpoints, or a prune took the last ones of a day
+    except OSError as error:
+        durable.fail(error, "read the checkpoints in", directory)
 
 
 def _short_name(path: str) -> str:
+    import hashlib  # loads OpenSSL, which whoever only looks need not wait for
+
     return hashlib.sha256(to_bytes(path)).hexdigest()[:16]
-
-
-def id_time(backup_id: str) -> datetime:
-    """When a backup was made, from its id."""
-    return datetime.strptime(backup_id[:15], _ID_TIME).replace(tzinfo=timezone.utc)
 
 
 def _try_seal(path: str) -> bool:
@@ -338,6 +332,8 @@ def remove_unpublished(path: str) -> None:
             return
         for part in tree_paths(path):
             _open_flags(part)
+        import shutil
+
         shutil.rmtree(path)
     except OSError as error:
         durable.fail(error, "remove", path)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils import argspec, argspec_restore
+from ansible_collections.cora.backup.plugins.module_utils.defaults import default_seal
 from ansible_collections.cora.backup.plugins.module_utils.errors import (
     IntegrityError,
     ProgramError,
     ServiceError,
     SettingsError,
 )
-from ansible_collections.cora.backup.plugins.module_utils.settings import DEFAULT_EXCLUDE, Service, default_seal
+from ansible_collections.cora.backup.plugins.module_utils.settings import DEFAULT_EXCLUDE, Service
 
 SNAPSHOT = {name: option.get("default") for name, option in argspec.snapshot_spec().items()}
 

@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils import project_archiver
 from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError
-from ansible_collections.cora.backup.plugins.module_utils.layout import decode_sums, encode_sums
+from ansible_collections.cora.backup.plugins.module_utils.layout import decode_sums, encode_sums, read_artifact
 from ansible_collections.cora.backup.plugins.module_utils.source_files import UnreadableError
 from support.engine import Document, Made, backup
 from support.tools import run, tool
@@ -111,6 +111,62 @@ def test_sums_go_there_and_back_and_no_byte_of_them_may_change() -> None:
                 assert decode_sums(changed) != digests
             except IntegrityError:
                 pass
+
+
+A, B = b"a" * 64, b"b" * 64
+NOT_AS_WRITTEN = {
+    "not sorted": A + b"  y\n" + B + b"  x\n",
+    "twice": A + b"  x\n" + B + b"  x\n",
+    "not ended": A + b"  x\n" + B + b"  y",
+    "an empty line": A + b"  x\n\n" + B + b"  y\n",
+    "a carriage return": A + b"  x\r\n",
+    "a backslash": A + b"  x\\y\n",
+    "needlessly marked": b"\\" + A + b"  x\n",
+    "large digits": A.upper() + b"  x\n",
+    "no name": A + b"  \n",
+    "one space": A + b" x\n",
+    "binary": A + b" *x\n",
+}
+
+
+@pytest.mark.parametrize("how", NOT_AS_WRITTEN)
+def test_sums_that_are_not_as_written_are_damaged(how: str) -> None:
+    with pytest.raises(IntegrityError):
+        decode_sums(NOT_AS_WRITTEN[how])
+
+
+def test_sums_are_sorted_by_bytes() -> None:
+    data = A + b"  z\n" + B + b"  \xc3\xa9\n" + A + b"  \xff\n"
+    assert decode_sums(data) == {"z": "a" * 64, "é": "b" * 64, "\udcff": "a" * 64}
+    assert decode_sums(b"") == {}
+
+
+def test_a_small_file_of_a_backup_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "REPORT.json"
+    path.write_bytes(b"0123456789")
+    fd = os.open(tmp_path, os.O_RDONLY)
+    read = os.read
+    for pieces in (1000, 3):  # some file systems hand a file out in pieces
+        monkeypatch.setattr(os, "read", lambda fd, size, most=pieces: read(fd, min(size, most)))
+        assert read_artifact(str(path)) == b"0123456789"
+        assert read_artifact(str(path), backup_fd=fd) == b"0123456789"
+    assert read_artifact(str(path), at_most_bytes=10) == b"0123456789"
+    with pytest.raises(OSError, match="large"):
+        read_artifact(str(path), at_most_bytes=9)
+    os.close(fd)
+
+
+def test_only_a_regular_file_of_a_backup_is_read(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/hostname")
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "directory").mkdir()
+    fd = os.open(tmp_path, os.O_RDONLY)
+    for name in ("link", "fifo", "directory", "nothing"):
+        for backup_fd in (None, fd):
+            with pytest.raises(OSError) as caught:
+                read_artifact(str(tmp_path / name), backup_fd=backup_fd)
+            assert caught.value.filename == str(tmp_path / name)
+    os.close(fd)
 
 
 def test_report_is_as_its_schema_says(made: Made) -> None:

@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from cora_cli import ROOT
 from cora_cli.context import Context
 from cora_cli.errors import UsageError
 from cora_cli.extra_vars import parse_extra_vars
 from cora_cli.inventory import Inventory
 from cora_cli.output import Output
 from cora_cli.parser import build_parser, extra_vars, verbosity
-from cora_cli.registry import all_verbs
+from cora_cli.registry import all_verbs, verbs_for
 from cora_cli.run_environment import added_variables, without_secrets
 from cora_cli.variables import literal_yaml
 
@@ -69,6 +72,70 @@ def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:
             with pytest.raises(SystemExit):
                 PARSER.parse_args([*name.split(), "--help"])
             assert "--vault" in capsys.readouterr().out
+
+
+QUICK = [
+    "list",
+    "--vault /v list --all --json",
+    "--json -v -vv --vault=/v -e a=1 -ea=2 find *.db",
+    "--project list status",
+    "-e list history a -v",
+    "diff ID ID",
+    "cat latest a",
+    "version",
+]
+
+
+@pytest.mark.parametrize("words", QUICK)
+def test_one_verb_is_understood_as_among_all(words: str) -> None:
+    verbs = verbs_for(words.split())
+    assert len(verbs) < len(all_verbs())
+    options, same = build_parser(verbs, "1.0.0").parse_args(words.split()), PARSER.parse_args(words.split())
+    assert {**vars(options), "group": None} == {**vars(same), "group": None}
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["", "--help", "-h list", "--version", "backup list", "lists", "restore", "--json", "--vault", "-ve list", "--"],
+)
+def test_all_verbs_are_there_where_it_is_not_plain_which_is_meant(words: str) -> None:
+    assert verbs_for(words.split()) == all_verbs()
+
+
+@pytest.mark.parametrize(
+    "words", ["list --js", "list --vault", "list too many", "find", "--bogus list", "--vault --json list"]
+)
+def test_wrong_usage_is_told_alike(words: str) -> None:
+    told = []
+    for verbs in (verbs_for(words.split()), all_verbs()):
+        with pytest.raises(UsageError) as caught:
+            build_parser(verbs, "1.0.0").parse_args(words.split())
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+
+
+def test_help_of_one_verb_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("list", "status", "find", "history", "cat"):
+        for verbs in (verbs_for([name]), all_verbs()):
+            with pytest.raises(SystemExit):
+                build_parser(verbs, "1.0.0").parse_args([name, "--help"])
+        one, other = capsys.readouterr().out.split("usage: ")[1:]
+        assert one == other
+
+
+@pytest.mark.parametrize("verb", ["list", "status", "find x"])
+def test_nothing_heavy_is_loaded_to_look_at_backups(verb: str, tmp_path: Path) -> None:
+    """Each of these takes longer to load than a hundred backups take to list."""
+    script = (
+        "import sys; sys.path[0] = sys.argv.pop(1); from cora_cli.main import main; main(sys.argv[1:]); "
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    words = [sys.executable, "-E", "-c", script, str(ROOT / "tools"), "--vault", str(tmp_path), *verb.split()]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path)
+    loaded = set(done.stderr.split())
+    assert "ansible_collections.cora.backup.plugins.module_utils.catalog" in loaded or verb == "find x"
+    assert not loaded & {"pathlib", "ansible_runner", "yaml", "ctypes", "difflib", "cora_cli.playbook"}
+    assert verb == "status" or not loaded & {"dataclasses", "subprocess"}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils import vault as vault_module
-from ansible_collections.cora.backup.plugins.module_utils.catalog import list_backups, resolve_id
+from ansible_collections.cora.backup.plugins.module_utils.catalog import checkpoint_rows, list_backups, resolve_id
 from ansible_collections.cora.backup.plugins.module_utils.errors import (
     IntegrityError,
     NotFoundError,
@@ -21,6 +21,7 @@ from ansible_collections.cora.backup.plugins.module_utils.errors import (
     VaultError,
 )
 from ansible_collections.cora.backup.plugins.module_utils.layout import read_report
+from ansible_collections.cora.backup.plugins.module_utils.marks import set_pin, set_tag
 from ansible_collections.cora.backup.plugins.module_utils.project_meant import project_meant, project_to_save
 from ansible_collections.cora.backup.plugins.module_utils.vault import Vault
 from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
@@ -243,6 +244,70 @@ def test_a_project_that_was_named_through_a_link_is_the_one_it_leads_to(
     assert project_meant(str(vault), project=None, search_from=str(project / "src")) == str(through)
     backup(project, vault)
     assert project_meant(str(vault), project=None, search_from=str(project / "src")) == str(project)
+
+
+# --- what stands beside what is sealed
+
+
+def test_pins_count_where_their_directory_cannot_be_listed(vault: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user may be allowed to enter it only."""
+    fake(vault, *IDS)
+    keeper = Vault(str(vault))
+    set_pin(keeper, IDS[0], on=True)
+    set_tag(keeper, IDS[1], "kept", on=True)
+    keeper.prepare()
+    keeper.note_verified(IDS[2], {"at": "2026-01-01T00:00:00Z", "ok": True})
+    expected = list_backups(str(vault))
+    assert [(row["pinned"], row["tags"], row["verified_ok"]) for row in expected] == [
+        (False, [], True), (False, ["kept"], None), (True, [], None)
+    ]  # fmt: skip
+
+    def refuse(path: str) -> list[str]:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    assert list_backups(str(vault)) == expected
+
+
+def test_only_what_has_the_name_of_a_checkpoint_is_one(vault: Path) -> None:
+    day = vault / "progress/2026/01/02"
+    for name in ("030405-abcdef0", "030405-nogit", "030405-xyz", "250000-nogit", ".030405-nogit", "030405"):
+        (day / name).mkdir(parents=True)
+    for wrong in (
+        "progress/2026/1/02",
+        "progress/2026/01/xx",
+        "progress/26/01/02",
+        "progress/\u0662\u0660\u0662\u0666/01/02",
+    ):
+        (vault / wrong / "030405-nogit").mkdir(parents=True)
+    (vault / "progress/2026/03").write_text("no directory")
+    (vault / "progress/2026/02").symlink_to("01")
+    assert Vault(str(vault)).checkpoint_ids() == [
+        "20260102-030405-abcdef0", "20260102-030405-nogit", "20260202-030405-abcdef0", "20260202-030405-nogit"
+    ]  # fmt: skip
+
+
+def test_checkpoints_that_cannot_be_listed_are_an_error(vault: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (vault / "progress/2026/01/02/030405-nogit").mkdir(parents=True)
+    listdir = os.listdir
+
+    def refuse(path: str) -> list[str]:
+        if path.endswith("/01"):
+            raise PermissionError(13, "Permission denied", path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(VaultError, match="Permission denied"):
+        Vault(str(vault)).checkpoint_ids()
+
+
+def test_a_checkpoint_behind_a_link_is_not_sealed(project: Path, vault: Path) -> None:
+    made = backup(project, vault)
+    day = vault / "progress/2026/01/02"
+    day.mkdir(parents=True)
+    (day / "030405-nogit").symlink_to(made.path)
+    (row,) = checkpoint_rows(str(vault))
+    assert (row["id"], row["sealed"], row["project"]) == ("20260102-030405-nogit", False, str(project))
 
 
 # --- a damaged report

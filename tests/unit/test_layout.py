@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.cora.backup.plugins.module_utils import settings, version
+from ansible_collections.cora.backup.plugins.module_utils import defaults, settings, version
 
 ROOT = Path(__file__).resolve().parents[2]
 LINKS = ROOT / "playbooks/collections/ansible_collections/cora/backup"
@@ -160,8 +160,8 @@ def test_explained_defaults_are_the_true_ones() -> None:
 
 def test_default_vault_and_seal_are_those_of_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert explained_settings()["cora_vault"] == settings.default_vault()
-    assert explained_settings()["cora_seal"] == settings.default_seal()
+    assert explained_settings()["cora_vault"] == defaults.default_vault()
+    assert explained_settings()["cora_seal"] == defaults.default_seal()
 
 
 def test_archive_of_a_build_holds_no_links(installed: Path) -> None:

@@ -11,15 +11,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils.backup import create_backup
+from ansible_collections.cora.backup.plugins.module_utils.defaults import default_seal, default_vault, find_project
 from ansible_collections.cora.backup.plugins.module_utils.errors import ProjectError, SettingsError
-from ansible_collections.cora.backup.plugins.module_utils.settings import (
-    BackupSettings,
-    RestoreRequest,
-    Service,
-    default_seal,
-    default_vault,
-    find_project,
-)
+from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings, RestoreRequest, Service
 
 
 @pytest.mark.parametrize(

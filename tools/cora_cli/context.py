@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ansible_collections.cora.backup.plugins.module_utils import settings
+from ansible_collections.cora.backup.plugins.module_utils.defaults import default_vault
 
-from . import ROOT
+from . import ROOT_DIRECTORY
 from .errors import UsageError
 from .installed_settings import installed_settings
 from .inventory import Inventory
 from .output import Output
 
 
-@dataclass(frozen=True)
 class Context:
     """One call of the command.
 
@@ -31,16 +28,24 @@ class Context:
     :param verbose: how often C(-v) was given
     """
 
-    output: Output
-    project_option: str | None = None
-    vault_option: str | None = None
-    extra_vars: dict[str, Any] = field(default_factory=dict)
-    verbose: int = 0
+    def __init__(
+        self,
+        output: Output,
+        project_option: str | None = None,
+        vault_option: str | None = None,
+        extra_vars: dict[str, Any] | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.output = output
+        self.project_option = project_option
+        self.vault_option = vault_option
+        self.extra_vars = extra_vars or {}
+        self.verbose = verbose
 
     @cached_property
     def inventory(self) -> Inventory:
         """Settings of the checkout, or of the host on which this command is installed."""
-        return Inventory(ROOT / "inventory", installed_settings())
+        return Inventory(os.path.join(ROOT_DIRECTORY, "inventory"), installed_settings())
 
     @cached_property
     def named_project(self) -> str | None:
@@ -71,7 +76,7 @@ class Context:
     def vault(self) -> str:
         """The vault: named, or set in the inventory, or the default; an absolute path."""
         named = _absolute(self.vault_option) or _absolute(self._extra("cora_vault"))
-        return named or self._configured("cora_vault", "--vault DIR") or settings.default_vault()
+        return named or self._configured("cora_vault", "--vault DIR") or default_vault()
 
     def number(self, name: str) -> float | None:
         """A setting that is a number: given with C(-e), or set in the inventory; None where it is neither.
@@ -98,7 +103,7 @@ class Context:
 
     def _vault_unasked(self) -> str:
         try:
-            return self._configured("cora_vault", "--vault DIR") or settings.default_vault()
+            return self._configured("cora_vault", "--vault DIR") or default_vault()
         except UsageError:
             return ""
 
@@ -132,7 +137,9 @@ def _working_directory() -> str:
 def _own_name() -> str:
     if installed_settings():
         return "cora"
-    script = str(ROOT / "tools" / "cora.sh")
+    import shutil
+
+    script = os.path.join(ROOT_DIRECTORY, "tools", "cora.sh")
     found = shutil.which("cora")
     if found and os.path.realpath(found) == script:
         return "cora"

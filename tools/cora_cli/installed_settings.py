@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
@@ -23,28 +22,29 @@ _TEXTS = {"CORA_PROJECT": "cora_project", "CORA_VAULT": "cora_vault", "CORA_SEAL
 _LINE = re.compile(r"\s*(?:export\s+)?(CORA_[A-Z_]+)=(.*)")
 
 
-def installed_settings() -> Path | None:
+def installed_settings() -> str | None:
     """The file with the settings of this host; None in a checkout."""
-    named = os.environ.get(VARIABLE, "")
-    return Path(named) if named else None
+    return os.environ.get(VARIABLE) or None
 
 
-def read_installed(path: Path) -> list[tuple[Path, dict[str, Any]]]:
+def read_installed(path: str) -> list[tuple[str, dict[str, Any]]]:
     """Each file with what it sets; later ones win.
 
     :raises UsageError: when a file that should be there cannot be read
     """
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as stream:
+            content = stream.read()
     except OSError as error:
         raise UsageError(f"The settings of this host, {path}, cannot be read: {error.strerror}.") from error
-    own = path.with_name("backup.env")
+    own = os.path.join(os.path.dirname(path), "backup.env")
     return [(path, load_settings(content, path)), (own, _read_env(own))]
 
 
-def _read_env(path: Path) -> dict[str, Any]:
+def _read_env(path: str) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            text = stream.read()
     except (FileNotFoundError, PermissionError):
         return {}  # it may hold secrets, so that only root can read it
     found = (_LINE.fullmatch(line) for line in text.splitlines())

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
@@ -23,14 +23,14 @@ class Inventory:
     :param installed: the settings of this host, where cora is installed; they win
     """
 
-    def __init__(self, directory: Path, installed: Path | None = None) -> None:
-        self._values: dict[str, tuple[Any, Path]] = {}
-        for path in _files(directory):
+    def __init__(self, directory: str | os.PathLike[str], installed: str | os.PathLike[str] | None = None) -> None:
+        self._values: dict[str, tuple[Any, str]] = {}
+        for path in _files(os.fspath(directory)):
             self._read(path)
         #: What is installed on this host: playbooks know the inventory, but not these.
         self.installed: dict[str, Any] = {}
         if installed is not None:
-            for path, values in read_installed(installed):
+            for path, values in read_installed(os.fspath(installed)):
                 self.installed.update(values)
                 self._values.update({name: (value, path) for name, value in values.items()})
 
@@ -40,7 +40,7 @@ class Inventory:
         :param option: of the command, that says the same
         :raises UsageError: when only Ansible could tell its value
         """
-        value, path = self._values.get(name, (None, Path()))
+        value, path = self._values.get(name, (None, ""))
         if value is None:
             return None
         if not isinstance(value, str) or "{{" in value or "{%" in value:
@@ -49,24 +49,27 @@ class Inventory:
 
     def value(self, name: str) -> Any:
         """A setting as it stands there, templates unresolved; None where it is not set."""
-        return self._values.get(name, (None, Path()))[0]
+        return self._values.get(name, (None, ""))[0]
 
-    @property
-    def values(self) -> dict[str, Any]:
-        """All settings as they stand there, templates unresolved."""
-        return {name: value for name, (value, _path) in self._values.items()}
-
-    def _read(self, path: Path) -> None:
-        content = path.read_bytes()
+    def _read(self, path: str) -> None:
+        with open(path, "rb") as stream:
+            content = stream.read()
         if not _SET.search(content):
             return
         self._values.update({name: (value, path) for name, value in load_settings(content, path).items()})
 
 
-def _files(directory: Path) -> list[Path]:
+def _files(directory: str) -> list[str]:
     found = []
-    for top in (directory / "group_vars" / "all", directory / "host_vars" / "localhost"):
-        candidates = [top.with_suffix(".yml"), top.with_suffix(".yaml"), top]
-        found += [path for path in candidates if path.is_file()]
-        found += sorted(path for path in top.glob("*") if path.suffix in (".yml", ".yaml"))
+    for group, name in (("group_vars", "all"), ("host_vars", "localhost")):
+        top = os.path.join(directory, group, name)
+        found += [path for path in (f"{top}.yml", f"{top}.yaml", top) if os.path.isfile(path)]
+        found += [os.path.join(top, name) for name in _names_in(top) if os.path.splitext(name)[1] in (".yml", ".yaml")]
     return found
+
+
+def _names_in(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []

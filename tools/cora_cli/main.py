@@ -19,7 +19,7 @@ from .errors import DONE, FAILED, INTERRUPTED, WRONG_USAGE, CommandError, UsageE
 from .extra_vars import parse_extra_vars
 from .output import Output, tolerate_any_locale
 from .parser import build_parser, extra_vars, verbosity
-from .registry import all_verbs
+from .registry import verbs_for
 from .unattended import is_skipped, logged
 
 
@@ -71,7 +71,7 @@ def run_words(words: Sequence[str], output: Output) -> int:
     :returns: exit code
     :raises CommandError, CoraError: when it could not be done
     """
-    options = build_parser(all_verbs(), VERSION).parse_args(words)
+    options = build_parser(verbs_for(words), VERSION).parse_args(words)
     if options.verb is None:
         if output.as_json:
             raise UsageError(f"{options.group.prog} needs a verb: see {options.group.prog} --help.")

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from .errors import UsageError
@@ -54,17 +54,24 @@ _GROUPS = {
 }
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=min(shutil.get_terminal_size().columns, 110))
+#: argparse lays a line of the usage out for each option it is given, so until somebody reads it the width is any.
+_FORMATTER = partial(argparse.RawDescriptionHelpFormatter, width=110)
 
 
 class Parser(ArgumentParser):
     """Raises instead of printing and leaving, so that C(--json) holds for wrong usage too."""
 
     def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("formatter_class", _Formatter)
+        kwargs.setdefault("formatter_class", _FORMATTER)
         super().__init__(allow_abbrev=False, **kwargs)
+
+    def format_help(self) -> str:
+        """As wide as the terminal, but no wider than one reads well."""
+        import shutil
+
+        width = min(shutil.get_terminal_size().columns, 110)
+        self.formatter_class = partial(argparse.RawDescriptionHelpFormatter, width=width)
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """Wrong usage."""
@@ -76,7 +83,7 @@ def build_parser(verbs: Sequence[Verb], version: str) -> Parser:
     parser = Parser(prog="cora", description=_ABOUT, epilog=_epilog(_EXAMPLES) + f"\n{_EXIT_CODES}")
     parser.add_argument("--version", action="version", version=f"cora {version}")
     parser.set_defaults(verb=None, group=parser)
-    choices = parser.add_subparsers(title="verbs", metavar="VERB")
+    choices = _add_choices(parser)
     _add_global_options(parser, "main")
     groups: dict[str, Any] = {}
     for verb in verbs:
@@ -97,9 +104,14 @@ def _add_group(parent: Any, name: str) -> Any:
         name, help=text, description=_sentence(text), epilog=_epilog(examples) + f"\n{_EXIT_CODES}"
     )
     parser.set_defaults(group=parser)
-    choices = parser.add_subparsers(title="verbs", metavar="VERB")
+    choices = _add_choices(parser)
     _add_global_options(parser, "group")
     return choices
+
+
+def _add_choices(parser: Parser) -> Any:
+    # named, because to find the name out argparse would lay out its usage
+    return parser.add_subparsers(title="verbs", metavar="VERB", prog=parser.prog)
 
 
 def _add_verb(choices: Any, name: str, verb: Verb) -> None:

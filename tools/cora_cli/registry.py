@@ -6,17 +6,29 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
+import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from . import verbs
 from .context import Context
 
+#: By name the file of each verb that only reads: to import all others takes longer than most of these do.
+_QUICK = {
+    "cat": "cat",
+    "diff": "find",
+    "find": "find",
+    "history": "find",
+    "list": "list",
+    "status": "status",
+    "version": "version",
+}
+_WITH_VALUE = ("--project", "--vault", "-e")
+_WITHOUT_ONE = re.compile(r"--json|-v+|--(?:project|vault)=.*|-e.+", re.DOTALL)
 
-@dataclass(frozen=True)
-class Verb:
+
+class Verb(NamedTuple):
     """Something the command can do.
 
     :param names: how it is called, C("backup list") or C("list"); all of them do the same
@@ -37,9 +49,37 @@ class Verb:
     order: int = 50
 
 
+def verbs_for(words: Sequence[str]) -> list[Verb]:
+    """The verbs that can be meant by a command line: one file's, where that is plain, or all of them."""
+    name = _QUICK.get(_first_word(words))
+    return sorted(_verbs_in(name), key=_place) if name else all_verbs()
+
+
 def all_verbs() -> list[Verb]:
     """Every verb, in the order of the help."""
+    import pkgutil
+
     found: list[Verb] = []
     for module in pkgutil.iter_modules(verbs.__path__):
-        found += importlib.import_module(f"{verbs.__name__}.{module.name}").VERBS
-    return sorted(found, key=lambda verb: (verb.order, verb.names))
+        found += _verbs_in(module.name)
+    return sorted(found, key=_place)
+
+
+def _verbs_in(module: str) -> tuple[Verb, ...]:
+    found: tuple[Verb, ...] = importlib.import_module(f"{verbs.__name__}.{module}").VERBS
+    return found
+
+
+def _place(verb: Verb) -> tuple[int, tuple[str, ...]]:
+    return verb.order, verb.names
+
+
+def _first_word(words: Sequence[str]) -> str:
+    """The first that is no global option or its value, as far as can be told without the parser."""
+    rest = iter(words)
+    for word in rest:
+        if word in _WITH_VALUE:
+            next(rest, None)
+        elif not _WITHOUT_ONE.fullmatch(word):
+            return word
+    return ""

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
 
 
-def load_settings(content: bytes, path: Path) -> dict[str, Any]:
+def load_settings(content: bytes, path: str) -> dict[str, Any]:
     """The C(cora_) variables in a file of variables.
 
     :param path: named in errors

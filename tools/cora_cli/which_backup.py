@@ -49,11 +49,11 @@ def project_to_undo(context: Context) -> str | None:
 
     :raises NotFoundError: when several could be meant
     """
-    from ansible_collections.cora.backup.plugins.module_utils import project_meant
+    from ansible_collections.cora.backup.plugins.module_utils import project_restored
 
     if context.set_project:
         return context.set_project
-    return project_meant.project_to_undo(context.vault, project=None, search_from=context.working_directory)
+    return project_restored.project_to_undo(context.vault, project=None, search_from=context.working_directory)
 
 
 def path_in_project(context: Context, text: str, project: str | None) -> str:

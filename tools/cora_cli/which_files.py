@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .context import Context
@@ -31,6 +30,8 @@ def with_files_meant(context: Context, request: RestoreRequest) -> RestoreReques
     :raises UsageError: when a path names two files of the backup
     :raises CoraError: when the backup cannot be read
     """
+    from dataclasses import replace
+
     from ansible_collections.cora.backup.plugins.module_utils.restore_source import open_source
 
     if not request.files:

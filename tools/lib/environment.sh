@@ -11,13 +11,16 @@ say() {
 # What an environment must have been made from to be used: the place, the interpreter, the requirements.
 # environment_stamp ENV REQUIREMENTS...
 environment_stamp() {
+  local file
   readlink -f -- "$1" "$1/bin/python" || true
-  cat -- "${@:2}"
+  for file in "${@:2}"; do
+    printf '%s\n' "$(<"$file")"
+  done
 }
 
 # environment_is_current ENV REQUIREMENTS...
 environment_is_current() {
-  [[ -x $1/bin/python && -r $1/cora-stamp && $(cat -- "$1/cora-stamp") == "$(environment_stamp "$@")" ]]
+  [[ -x $1/bin/python && -r $1/cora-stamp && $(<"$1/cora-stamp") == "$(environment_stamp "$@")" ]]
 }
 
 # Prints the Python to build with: $CORA_PYTHON, else the first of the usual names that is new enough.

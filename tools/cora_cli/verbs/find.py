@@ -55,13 +55,15 @@ def _show(context: Context, rows: list[dict[str, Any]], text: str) -> int:
         return FAILED
     several = len({row["path"] for row in rows}) > 1
     width = max(len(row["id"]) for row in rows)
+    lines = []
     for row in rows:
         changed = datetime.fromtimestamp(row["mtime_ns"] / 1e9, timezone.utc)
         line = (
             f"{row['id']:<{width}}  {row['kind']:<10}  {size_text(row['size_bytes']):>8}  {changed:%Y-%m-%d %H:%M:%S}"
         )
         line += f"  {(row['sha256'] or row['type'])[:12]:<12}"
-        context.output.say(f"{line}  {row['path']}" if several else line.rstrip())
+        lines.append(f"{line}  {row['path']}" if several else line.rstrip())
+    context.output.say(lines)
     context.output.say(f"Bring one back: {context.command('restore', rows[0]['id'], '--file', rows[0]['path'])}")
     return DONE
 
