@@ -30,35 +30,35 @@ _START, _END = "<!-- bench:start -->", "<!-- bench:end -->"
 _NOTES = """\
 Each contestant does all rows in turn, then the next one; the order turns from round to round. A row is the median of
 the rounds, its spread in brackets. CPU is user and system time of all processes; memory is the peak of the largest
-process. Before each measurement everything is written out. Every restored tree is compared with the data by
-`diff -r`, every single file by `cmp`. `cora` is the command as typed, which runs the module of the playbook in a process
-of its own, here without Ansible's start, since nothing here needs Ansible; it hashes, seals
-and calls fsync before it says that a backup is there, and a restore is checked and on disk when it returns. `tar`
-pipelines do none of that (their "verify" compares a CRC of the whole); restic encrypts; borg runs without encryption.
-On ext4, which shares no blocks, a backup in which nothing changed is written whole all the same: there it costs what
-the disk needs for the archive. On XFS and Btrfs it shares the blocks.
+process. Before each measurement everything is written out. Every restored tree is compared with the data by `diff
+-r`, every single file by `cmp`. `cora` is the command as typed, which runs the module of the playbook in a process of
+its own, here without Ansible's start, since nothing here needs Ansible; it hashes, seals and calls fsync before it
+says that a backup is there, and a restore is checked and on disk when it returns. `tar` pipelines do none of that
+(their "verify" compares a CRC of the whole); restic encrypts; borg runs without encryption. On ext4, which shares no
+blocks, a backup in which nothing changed is written whole all the same: there it costs what the disk needs for the
+archive. On XFS and Btrfs it shares the blocks.
 """
 _LIMITS = """\
 ## Where a bar is not reached, what limits it
 
-- **The command** costs 0.2 s a run beside the engine: two starts of Python, and what an Ansible module imports. Where a
-  run goes through Ansible (`-v`, templates, tasks of one's own, timers) that is 1 s more: its imports take half of it,
-  ansible-runner a quarter, three tasks the rest.
+- **The command** costs 0.2 s a run beside the engine: two starts of Python, and what an Ansible module imports. Where
+  a run goes through Ansible (`-v`, templates, tasks of one's own, timers) that is 1 s more: its imports take half of
+  it, ansible-runner a quarter, three tasks the rest.
 - **First backup**: one thread walks and reads, 50 microseconds a file; processes make the frames. Together they keep
-  two cores busy, so what is left is the sum: by the speed of each alone, three tenths are compression and a seventh is
-  SHA-256 (of each file, each frame, and the archive); the rest is Python's and the kernel's work for each file. On a
-  cold cache it waits for the disk no longer: files are asked for ahead.
+  two cores busy, so what is left is the sum: by the speed of each alone, three tenths are compression and a seventh
+  is SHA-256 (of each file, each frame, and the archive); the rest is Python's and the kernel's work for each file. On
+  a cold cache it waits for the disk no longer: files are asked for ahead.
 - **Backup, nothing changed**: two processes. One walks and compares, 15 microseconds a file, half of it `stat` and
   `readdir`. The other copies the archive, and sums it up in a thread beside that. On ext4 the disk has to take the
   whole archive, and the page cache room for it; restic writes next to nothing.
-- **One file in a hundred changed**: spread evenly, these touch every fourth frame. What did not change in it is not read
-  again but unpacked, and all of the frame is compressed again: a third of the work. As frames differ from there on, the
-  copied ones are compared with their digests beside the sum of the whole.
+- **One file in a hundred changed**: spread evenly, these touch every fourth frame. What did not change in it is not
+  read again but unpacked, and all of the frame is compressed again: a third of the work. As frames differ from there
+  on, the copied ones are compared with their digests beside the sum of the whole.
 - **Full restore**: the plan, and the sums beside it, take a tenth of it; the rest is the kernel's work for each file,
   and the digest of each frame and each file, on all cores. It ends with everything on disk, which `tar` does not wait
   for.
-- **Find** and the versions of a file read the index of every backup: 30 microseconds of a small tree, but 1.5 ms where
-  it holds 2,000 files, so that a thousand of these take 1.6 s.
+- **Find** and the versions of a file read the index of every backup: 30 microseconds of a small tree, but 1.5 ms
+  where it holds 2,000 files, so that a thousand of these take 1.6 s.
 - **One file out** is `cora cat`, as `restic dump` is. `cora restore --file` also saves what it replaces.
 
 Tried: hashing and writing in a thread of its own (kept), a shorter switch interval of Python's threads (no clear
@@ -73,13 +73,14 @@ SHA-256 of the archive in a thread beside the copying (kept, now that the walk i
 became 1.85), having the kernel write out at once (kept: 1.4 s of fsync at the end became 0.2), dropping what was
 copied from the page cache (no gain), asking the disk for files ahead (kept: 19 s of a first backup on a cold cache
 became 11), modules from disk where the host is the controller (kept: 0.6 s less CPU than packed), verifying once
-where a full restore asks nobody (kept: 0.9 s less CPU), no Ansible where nothing needs it (kept: 1 s), unchanged files out of changed frames (kept: a
-fifth less CPU with one file in a hundred changed; of frames of 256 KiB another twentieth, not worth twice the frames),
-directories listed ahead by a process (kept: 2.6 s of `cora save` on a cold cache became 1.5), syncing beside a full restore (kept: a tenth of it), fewer
-system calls for each restored file (kept: a tenth less CPU), times of a thousand backups read by hand instead of by
-`strptime` (kept: a third of a list), files of a backup opened by the descriptor of its directory (no gain where three
-are read), indexes looked through in pieces of 64 KiB instead of 256 (kept: a third less for `find`), or whole in memory
-(slower), Python's collector off (no gain).
+where a full restore asks nobody (kept: 0.9 s less CPU), no Ansible where nothing needs it (kept: 1 s), unchanged
+files out of changed frames (kept: a fifth less CPU with one file in a hundred changed; of frames of 256 KiB another
+twentieth, not worth twice the frames), directories listed ahead by a process (kept: 2.6 s of `cora save` on a cold
+cache became 1.5), syncing beside a full restore (kept: a tenth of it), fewer system calls for each restored file
+(kept: a tenth less CPU), times of a thousand backups read by hand instead of by `strptime` (kept: a third of a list),
+files of a backup opened by the descriptor of its directory (no gain where three are read), indexes looked through in
+pieces of 64 KiB instead of 256 (kept: a third less for `find`), or whole in memory (slower), Python's collector off
+(no gain).
 """
 
 
