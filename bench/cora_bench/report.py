@@ -30,8 +30,8 @@ _START, _END = "<!-- bench:start -->", "<!-- bench:end -->"
 _NOTES = """\
 Each contestant does all rows in turn, then the next one; the order turns from round to round. A row is the median of
 the rounds, its spread in brackets. CPU is user and system time of all processes; memory is the peak of the largest
-process. Before each measurement everything is written out. Every restored tree is compared with the data by `diff
--r`, every single file by `cmp`. `cora` is the command as typed, which runs the module of the playbook in a process of
+process. Before each measurement everything is written out. Every restored tree is compared with the data by
+`diff -r`, every single file by `cmp`. `cora` is the command as typed, which runs the module of the playbook in a process of
 its own, here without Ansible's start, since nothing here needs Ansible; it hashes, seals and calls fsync before it
 says that a backup is there, and a restore is checked and on disk when it returns. `tar` pipelines do none of that
 (their "verify" compares a CRC of the whole); restic encrypts; borg runs without encryption. On ext4, which shares no
