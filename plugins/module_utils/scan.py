@@ -15,12 +15,11 @@ from operator import itemgetter
 from typing import Callable, NamedTuple, Optional
 
 from .errors import ProjectError
+from .list_ahead import CACHE_TAG, LOOKED_AT_ONE_IN, OPEN_DIRECTORY, Level, ListAhead
 from .names import printable, to_text
 from .patterns import PathFilter
 from .tar_format import DIRECTORY, FIFO, FILE, SYMLINK
 
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_CACHE_TAG = b"CACHEDIR.TAG"
 #: https://bford.info/cachedir/
 _CACHE_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 _LISTED_AT_MOST = 1000
@@ -82,13 +81,6 @@ def kind_of(mode: int) -> Optional[str]:
     return FIFO if stat.S_ISFIFO(mode) else None
 
 
-@dataclass
-class _Level:
-    fd: int
-    path: str
-    entries: list[tuple[bytes, os.DirEntry[str]]]
-
-
 def walk(
     project: str,
     exclude: PathFilter,
@@ -104,11 +96,13 @@ def walk(
     :raises ProjectError: when the project itself cannot be opened
     """
     try:
-        top_fd = os.open(project, _OPEN_DIRECTORY)
+        top_fd = os.open(project, OPEN_DIRECTORY)
     except OSError as error:
         raise ProjectError(f"The project {printable(project)} cannot be opened: {error.strerror}.") from error
     vault_id = _identity(vault)
-    stack = [_Level(top_fd, "", _listing(top_fd))]
+    stack = [Level(top_fd, "", _listing(top_fd))]
+    ahead = ListAhead(exclude, vault_id)
+    entered = 0
     try:
         seen_ns = time.time_ns()
         yield Found(".", b".", top_fd, DIRECTORY, os.fstat(top_fd), seen_ns)
@@ -125,11 +119,18 @@ def walk(
             elif (found.status.st_dev, found.status.st_ino) == vault_id:
                 notes.exclude(found.path)
             else:
-                below = _enter(found, notes)
+                entered += 1
+                if entered % LOOKED_AT_ONE_IN:
+                    below = _enter(found, notes)
+                else:
+                    ahead.before_directory()
+                    below = _enter(found, notes)
+                    ahead.after_directory(stack if below is None else [*stack, below], entered)
                 if below is not None:
                     stack.append(below)
                     yield found
     finally:
+        ahead.stop()
         for level in stack:
             os.close(level.fd)
 
@@ -151,7 +152,7 @@ def _listing(fd: int) -> list[tuple[bytes, os.DirEntry[str]]]:
 
 
 def _inspect(
-    level: _Level, name: bytes, entry: os.DirEntry[str], exclude: PathFilter, notes: ScanNotes
+    level: Level, name: bytes, entry: os.DirEntry[str], exclude: PathFilter, notes: ScanNotes
 ) -> Optional[Found]:
     text = entry.name if _NAMES_ARE_UTF8 else to_text(name)
     path = f"{level.path}/{text}" if level.path else text
@@ -174,15 +175,15 @@ def _inspect(
     return Found(path, name, level.fd, kind, status, seen_ns)
 
 
-def _enter(found: Found, notes: ScanNotes) -> Optional[_Level]:
+def _enter(found: Found, notes: ScanNotes) -> Optional[Level]:
     try:
-        fd = os.open(found.name, _OPEN_DIRECTORY, dir_fd=found.parent_fd)
+        fd = os.open(found.name, OPEN_DIRECTORY, dir_fd=found.parent_fd)
     except OSError as error:
         notes.unreadable.append((found.path, error.strerror or "cannot be read"))
         return None
     try:
         entries = _listing(fd)
-        tagged = any(name == _CACHE_TAG for name, _entry in entries) and _is_cache(fd)
+        tagged = any(name == CACHE_TAG for name, _entry in entries) and _is_cache(fd)
     except OSError as error:
         notes.unreadable.append((found.path, error.strerror or "cannot be read"))
         os.close(fd)
@@ -191,12 +192,12 @@ def _enter(found: Found, notes: ScanNotes) -> Optional[_Level]:
         notes.exclude(found.path)
         os.close(fd)
         return None
-    return _Level(fd, found.path, entries)
+    return Level(fd, found.path, entries)
 
 
 def _is_cache(directory_fd: int) -> bool:
     try:
-        fd = os.open(_CACHE_TAG, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory_fd)
+        fd = os.open(CACHE_TAG, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory_fd)
     except OSError:
         return False  # a tag that cannot be read protects nothing from being kept
     try:
