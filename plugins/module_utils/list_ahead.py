@@ -16,9 +16,7 @@ import mmap
 import os
 import resource
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Optional
 
 from .errors import CoraError
@@ -28,7 +26,9 @@ from .processes import Worker
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 CACHE_TAG = b"CACHEDIR.TAG"
-#: A walk need not look at all: that takes time, and where it waits for the disk it does so for most.
+#: A walk need not look at all: that takes time, and where it waits for the disk it does so for most. It looks at the
+#: first ones, because soon after there may be threads at work, and a process cannot be made any more.
+LOOKED_AT_FIRST = 16
 LOOKED_AT_ONE_IN = 8
 #: Of the directories that were looked at, so many came from the disk before a process is worth it.
 _FROM_DISK_AT_LEAST = 2
@@ -46,54 +46,53 @@ _BLOCKS_AT_MOST = 4096
 _ENTERED, _IS_OVER = 0, 1
 
 
-@dataclass
-class Level:
-    """A directory that a walk is in.
-
-    :param path: relative to the project; empty for the project itself
-    :param entries: what is still to come in it, last first
-    """
-
-    fd: int
-    path: str
-    entries: list[tuple[bytes, os.DirEntry[str]]]
-
-
 class ListAhead:
     """Notices that a walk waits for the disk, and has its next directories listed then.
 
+    :param top_fd: the project, open
     :param exclude: directories that the walk does not enter
     :param left_out: device and inode of one that it does not enter either
     """
 
-    def __init__(self, exclude: PathFilter, left_out: Optional[tuple[int, int]]) -> None:
+    def __init__(self, top_fd: int, exclude: PathFilter, left_out: Optional[tuple[int, int]]) -> None:
+        self._top_fd = top_fd
         self._exclude = exclude
         self._left_out = left_out
-        self._entered = 0
         self._blocks_before = 0
         self._from_disk = 0
+        self._is_possible = True
+        self._is_listing = self._has_listed = False
         self._shared = memoryview(b"")
         self._worker: Optional[Worker] = None
+
+    def prepare(self) -> None:
+        """Make the process, which does nothing yet: not possible any more once threads are at work."""
+        if self._worker is None:
+            self._is_possible = False
+            # what is forked beside other threads may wait for a lock for ever
+            if threading.active_count() == 1:
+                with suppress(OSError):
+                    self._shared = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("Q")
+                    self._worker = Worker(self._list_from)
+                    self._is_possible = True
 
     def before_directory(self) -> None:
         """The walk is about to open and list a directory of those that are looked at."""
         self._blocks_before = _blocks_read()
 
-    def after_directory(self, levels: Sequence[Level], entered: int) -> None:
+    def after_directory(self, path: str, entered: int) -> None:
         """It has listed it, or could not.
 
-        :param levels: where the walk is, with that directory where it is in it now
+        :param path: of the directory
         :param entered: how many directories it came to by now
         """
-        self._entered = entered
-        if self._worker is not None:
+        if self._is_listing:
             self._shared[_ENTERED] = entered
-            if self._shared[_IS_OVER]:
-                self.stop()
-        elif _blocks_read() > self._blocks_before:
+            self._is_listing = not self._shared[_IS_OVER]
+        elif self._is_possible and _blocks_read() > self._blocks_before:
             self._from_disk += 1
             if self._from_disk >= _FROM_DISK_AT_LEAST:
-                self._start(levels)
+                self._start(path, entered)
 
     def stop(self) -> None:
         """End who goes ahead, if anybody does."""
@@ -101,21 +100,25 @@ class ListAhead:
         if worker is not None:
             worker.stop()
 
-    def _start(self, levels: Sequence[Level]) -> None:
+    def _start(self, path: str, entered: int) -> None:
         self._from_disk = 0
-        if threading.active_count() > 1:
-            return  # whoever forks then may wait for a lock for ever
-        with suppress(OSError, CoraError):  # there is no process to be had: then it goes without
-            self._shared = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("Q")
-            self._shared[_ENTERED] = self._entered
-            lister = Lister(self._exclude, self._left_out, self._shared)
-            self._worker = Worker(lambda _nothing: _run(lister, levels))
-            self._worker.send(None)
+        self.prepare()
+        if self._worker is None:
+            return
+        try:
+            if self._has_listed:
+                self._worker.receive()  # that it was over
+            self._shared[_ENTERED], self._shared[_IS_OVER] = entered, 0
+            self._worker.send(path)
+            self._is_listing = self._has_listed = True
+        except (CoraError, OSError):  # it was killed: then the walk goes without
+            self._is_possible = False
 
-
-def _run(lister: Lister, levels: Sequence[Level]) -> None:
-    with suppress(Exception):  # nobody waits for it, and nobody would know what to do about it
-        lister.run(levels)
+    def _list_from(self, path: str) -> None:
+        """What the process does."""
+        with suppress(Exception):  # nobody would know what to do about it
+            Lister(self._exclude, self._left_out, self._shared).run(self._top_fd, path)
+        self._shared[_IS_OVER] = 1
 
 
 def _blocks_read(whose: int = resource.RUSAGE_THREAD) -> int:
@@ -126,14 +129,14 @@ def _blocks_read(whose: int = resource.RUSAGE_THREAD) -> int:
 class _Parent:
     """An open directory, and the names of directories in it that are still to be listed, last first."""
 
-    def __init__(self, fd: int, path: str, names: list[bytes], *, is_borrowed: bool = False) -> None:
+    def __init__(self, fd: int, path: str, names: list[bytes]) -> None:
         self.fd = fd
-        self._path = path
+        self.path = path
         self.names = names
-        self.users = int(is_borrowed)  # the walk is one, and never done with it
+        self.users = 0  # who opens a directory in it just now
 
     def next_path(self) -> str:
-        return below(self._path, to_text(self.names[-1]))
+        return below(self.path, to_text(self.names[-1]))
 
     def close_if_unused(self) -> None:
         if not self.users and not self.names:
@@ -158,15 +161,15 @@ class Lister:
         self._changed = threading.Condition()
         self._inode_blocks: set[int] = set()
 
-    def run(self, levels: Sequence[Level]) -> None:
+    def run(self, top_fd: int, path: str) -> None:
         """List what is to come, until all is listed or was in memory for long.
 
-        :param levels: where the walk is
+        :param top_fd: the project
+        :param path: of the directory that the walk came to last; empty for the project itself
+        :raises OSError: when the project cannot be read
         """
         with self._changed:
-            for level in levels:
-                names = [name for name, entry in level.entries if self._is_entered(level.path, entry)]
-                self._push(_Parent(level.fd, level.path, names, is_borrowed=True))
+            self._take_up(top_fd, path)
         threads = [threading.Thread(target=self._work, daemon=True) for _number in range(_AT_A_TIME)]
         for thread in threads:
             thread.start()
@@ -176,7 +179,24 @@ class Lister:
             _key, _path, parent = self._waiting.pop()
             parent.names.clear()
             parent.close_if_unused()
-        self._shared[_IS_OVER] = 1
+
+    def _take_up(self, top_fd: int, path: str) -> None:
+        """Find what comes after a directory: what is in it, and behind it in those above."""
+        # an opening of its own: the walk's has a place in the directory, which both would move
+        parent = _Parent(_open_without_atime(b".", top_fd), "", [])
+        with suppress(OSError):  # it is gone by now: what is above it is enough to go on with
+            for name in path_key(path or "."):
+                parent.names = self._names_in(parent, after=name)
+                inner = _Parent(_open_without_atime(name, parent.fd), below(parent.path, to_text(name)), [])
+                self._push(parent)
+                parent = inner
+            parent.names = self._names_in(parent)
+        self._push(parent)
+
+    def _names_in(self, parent: _Parent, after: bytes = b"") -> list[bytes]:
+        with os.scandir(parent.fd) as entries:
+            names = [os.fsencode(entry.name) for entry in entries if self._is_entered(parent.path, entry)]
+        return sorted((name for name in names if name > after), reverse=True)
 
     def _work(self) -> None:
         while (taken := self._take()) is not None:

@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Callable, NamedTuple, Optional
 
 from .errors import ProjectError
-from .list_ahead import CACHE_TAG, LOOKED_AT_ONE_IN, OPEN_DIRECTORY, Level, ListAhead
+from .list_ahead import CACHE_TAG, LOOKED_AT_FIRST, LOOKED_AT_ONE_IN, OPEN_DIRECTORY, ListAhead
 from .names import printable, to_text
 from .patterns import PathFilter
 from .tar_format import DIRECTORY, FIFO, FILE, SYMLINK
@@ -81,6 +81,13 @@ def kind_of(mode: int) -> Optional[str]:
     return FIFO if stat.S_ISFIFO(mode) else None
 
 
+@dataclass
+class _Level:
+    fd: int
+    path: str
+    entries: list[tuple[bytes, os.DirEntry[str]]]
+
+
 def walk(
     project: str,
     exclude: PathFilter,
@@ -88,11 +95,13 @@ def walk(
     *,
     vault: Optional[str] = None,
     close: Callable[[int], None] = os.close,
+    among_threads: bool = False,
 ) -> Iterator[Found]:
     """All that is in a project, sorted as :func:`.names.path_key` says, the project itself first.
 
     :param vault: a directory that is left out wherever it lies
     :param close: closes the descriptor of a directory that is left behind, now or later
+    :param among_threads: some will be at work before the walk is over
     :raises ProjectError: when the project itself cannot be opened
     """
     try:
@@ -100,10 +109,12 @@ def walk(
     except OSError as error:
         raise ProjectError(f"The project {printable(project)} cannot be opened: {error.strerror}.") from error
     vault_id = _identity(vault)
-    stack = [Level(top_fd, "", _listing(top_fd))]
-    ahead = ListAhead(exclude, vault_id)
+    stack = [_Level(top_fd, "", _listing(top_fd))]
+    ahead = ListAhead(top_fd, exclude, vault_id)
     entered = 0
     try:
+        if among_threads:
+            ahead.prepare()
         seen_ns = time.time_ns()
         yield Found(".", b".", top_fd, DIRECTORY, os.fstat(top_fd), seen_ns)
         while stack:
@@ -120,12 +131,12 @@ def walk(
                 notes.exclude(found.path)
             else:
                 entered += 1
-                if entered % LOOKED_AT_ONE_IN:
+                if entered > LOOKED_AT_FIRST and entered % LOOKED_AT_ONE_IN:
                     below = _enter(found, notes)
                 else:
                     ahead.before_directory()
                     below = _enter(found, notes)
-                    ahead.after_directory(stack if below is None else [*stack, below], entered)
+                    ahead.after_directory(found.path, entered)
                 if below is not None:
                     stack.append(below)
                     yield found
@@ -152,7 +163,7 @@ def _listing(fd: int) -> list[tuple[bytes, os.DirEntry[str]]]:
 
 
 def _inspect(
-    level: Level, name: bytes, entry: os.DirEntry[str], exclude: PathFilter, notes: ScanNotes
+    level: _Level, name: bytes, entry: os.DirEntry[str], exclude: PathFilter, notes: ScanNotes
 ) -> Optional[Found]:
     text = entry.name if _NAMES_ARE_UTF8 else to_text(name)
     path = f"{level.path}/{text}" if level.path else text
@@ -175,7 +186,7 @@ def _inspect(
     return Found(path, name, level.fd, kind, status, seen_ns)
 
 
-def _enter(found: Found, notes: ScanNotes) -> Optional[Level]:
+def _enter(found: Found, notes: ScanNotes) -> Optional[_Level]:
     try:
         fd = os.open(found.name, OPEN_DIRECTORY, dir_fd=found.parent_fd)
     except OSError as error:
@@ -192,7 +203,7 @@ def _enter(found: Found, notes: ScanNotes) -> Optional[Level]:
         notes.exclude(found.path)
         os.close(fd)
         return None
-    return Level(fd, found.path, entries)
+    return _Level(fd, found.path, entries)
 
 
 def _is_cache(directory_fd: int) -> bool:

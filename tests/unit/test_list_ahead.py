@@ -17,9 +17,10 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils import list_ahead, scan
-from ansible_collections.cora.backup.plugins.module_utils.list_ahead import Level, Lister
+from ansible_collections.cora.backup.plugins.module_utils.list_ahead import Lister
+from ansible_collections.cora.backup.plugins.module_utils.names import path_key, with_parents
 from ansible_collections.cora.backup.plugins.module_utils.patterns import PathFilter
-from ansible_collections.cora.backup.plugins.module_utils.scan import Found, ScanNotes, _listing, walk
+from ansible_collections.cora.backup.plugins.module_utils.scan import Found, ScanNotes, walk
 from support.tools import tool
 
 _SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
@@ -99,8 +100,8 @@ def walked(tree: Path) -> tuple[list[tuple[str, str, int]], ScanNotes]:
 
 
 def entered_by_a_walk(tree: Path) -> list[str]:
-    """Directories below the project that a walk lists, in its order."""
-    return [str(tree / path) for path, kind, _inode in walked(tree)[0] if kind == "dir" and path != "."]
+    """Directories that a walk lists, in its order."""
+    return [str(tree / path) for path, kind, _inode in walked(tree)[0] if kind == "dir"]
 
 
 def lister_of(tree: Path, entered: int = 10**6) -> tuple[Lister, memoryview]:
@@ -112,11 +113,11 @@ def lister_of(tree: Path, entered: int = 10**6) -> tuple[Lister, memoryview]:
     return lister, shared
 
 
-def list_all(tree: Path, lister: Lister) -> None:
+def list_all(tree: Path, lister: Lister, path: str = "") -> None:
     """What the process does, in this one."""
     fd = os.open(tree, os.O_RDONLY)
     try:
-        lister.run([Level(fd, "", _listing(fd))])
+        lister.run(fd, path)
     finally:
         os.close(fd)
 
@@ -131,12 +132,10 @@ def ask_until(answer: Callable[[], bool]) -> bool:
 def test_what_a_walk_enters_is_listed_and_nothing_else(tree: Path, opened: Opened) -> None:
     """No excluded directory, no vault, nothing below a CACHEDIR.TAG, nothing through a link."""
     before = open_descriptors()
-    lister, shared = lister_of(tree)
-    list_all(tree, lister)
+    list_all(tree, lister_of(tree)[0])
     listed = [path for _pid, path in opened()]
     # whether the tag says so is for the walk to see
     assert sorted(listed) == sorted([*entered_by_a_walk(tree), str(tree / "d3" / "cache")])
-    assert shared[1], "it says that it is over"
     assert open_descriptors() == before
     assert threading.active_count() == 1
 
@@ -146,6 +145,19 @@ def test_in_the_order_of_the_walk(tree: Path, opened: Opened, monkeypatch: pytes
     list_all(tree, lister_of(tree)[0])
     listed = [path for _pid, path in opened() if path != str(tree / "d3" / "cache")]
     assert listed == entered_by_a_walk(tree)
+
+
+@pytest.mark.parametrize("at", ["", "d1", "d1/e1", "d1/e1/f", "d5/a/b/c", "d6/gone/in", "gone"])
+def test_from_somewhere_in_the_middle(tree: Path, opened: Opened, at: str) -> None:
+    """What is above is opened to see what comes there, and what was before is not."""
+    before = open_descriptors()
+    list_all(tree, lister_of(tree)[0], at)
+    listed = {path for _pid, path in opened()}
+    above = {str(tree), *(str(tree / path) for path in with_parents(at) if (tree / path).is_dir())}
+    entered = [*entered_by_a_walk(tree), str(tree / "d3" / "cache")]
+    to_come = {path for path in entered if path_key(os.path.relpath(path, tree)) > path_key(at or ".")}
+    assert listed == above | to_come
+    assert open_descriptors() == before
 
 
 @pytest.mark.parametrize("at_a_time", [1, 4])
@@ -158,9 +170,9 @@ def test_it_goes_a_bounded_way_ahead(
     listing = threading.Thread(target=list_all, args=(tree, lister))
     listing.start()
     try:
-        assert ask_until(lambda: len(opened()) == 26)
+        assert ask_until(lambda: len(opened()) == 27)
         time.sleep(0.1)
-        assert len(opened()) == 26
+        assert len(opened()) == 27
     finally:
         shared[0] = 10**6
         listing.join()
@@ -171,10 +183,8 @@ def test_it_ends_where_all_is_in_memory(tree: Path, opened: Opened, monkeypatch:
     monkeypatch.setattr(list_ahead, "_blocks_read", lambda *_whose: 0)
     monkeypatch.setattr(list_ahead, "_IN_MEMORY_AT_MOST", 50)
     before = open_descriptors()
-    lister, shared = lister_of(tree)
-    list_all(tree, lister)
-    assert len(opened()) == 50
-    assert shared[1]
+    list_all(tree, lister_of(tree)[0])
+    assert len(opened()) == 51
     assert open_descriptors() == before
 
 
@@ -210,6 +220,46 @@ def test_a_process_goes_ahead_and_the_walk_sees_the_same(
     assert open_descriptors() == before
 
 
+@pytest.mark.usefixtures("all_from_disk")
+def test_it_goes_on_where_the_walk_waits_again(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = tmp_path / "runs"
+
+    def run(_lister: Lister, _top_fd: int, path: str) -> None:
+        with runs.open("a", encoding="utf-8", errors="surrogateescape") as stream:
+            stream.write(f"{os.getpid()} {path}\n")
+
+    expected = walked(tree)
+    monkeypatch.setattr(Lister, "run", run)
+    assert walked(tree) == expected
+    processes = {line.split()[0] for line in runs.read_text(errors="surrogateescape").splitlines()}
+    assert len(processes) == 1
+    assert processes != {str(os.getpid())}
+    assert nobody_is_left()
+
+
+@pytest.mark.usefixtures("all_from_disk")
+@pytest.mark.parametrize("among_threads", [False, True])
+def test_threads_that_start_after_the_walk(tree: Path, opened: Opened, among_threads: bool) -> None:
+    """Beside them no process can be made: so it has to be there before."""
+    before = open_descriptors()
+    entries = walk(str(tree), PathFilter([]), ScanNotes(), among_threads=among_threads)
+    next(entries)
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    try:
+        for _number in range(30):
+            next(entries)
+        assert not among_threads or ask_until(lambda: bool(ahead_in(opened())))
+        assert len(list(entries)) > 400
+    finally:
+        over.set()
+        thread.join()
+    assert bool(ahead_in(opened())) == among_threads
+    assert nobody_is_left()
+    assert open_descriptors() == before
+
+
 def ahead_in(opened: list[tuple[int, str]]) -> list[str]:
     return [path for pid, path in opened if pid != os.getpid()]
 
@@ -223,8 +273,8 @@ def test_what_is_in_the_directory_that_came_from_the_disk_is_listed_too(tmp_path
         (top / "b" / f"{number}").mkdir(parents=True)
     entries = walk(str(top), PathFilter([]), ScanNotes())
     assert [next(entries).path for _number in range(3)] == [".", "a", "b"]
-    assert ask_until(lambda: len(ahead_in(opened())) == 5)
-    assert sorted(ahead_in(opened())) == [str(top / "b" / f"{number}") for number in range(5)]
+    expected = [str(top), str(top / "b"), *(str(top / "b" / f"{number}") for number in range(5))]
+    assert ask_until(lambda: sorted(ahead_in(opened())) == expected)
     assert [found.path for found in entries] == [f"b/{number}" for number in range(5)]
     assert nobody_is_left()
 
