@@ -82,7 +82,10 @@ class ProjectArchiver:
 
         :raises ProjectError: when the project cannot be opened
         """
-        return walk(self._settings.project, self._exclude, self.taken.notes, vault=self._settings.vault, close=close)
+        settings = self._settings
+        return walk(
+            settings.project, self._exclude, self.taken.notes, vault=settings.vault, close=close, among_threads=True
+        )
 
     def take(self, found: Found) -> None:
         """Take one entry, whose directory is open still.

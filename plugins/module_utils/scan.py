@@ -15,12 +15,11 @@ from operator import itemgetter
 from typing import Callable, NamedTuple, Optional
 
 from .errors import ProjectError
+from .list_ahead import CACHE_TAG, LOOKED_AT_FIRST, LOOKED_AT_ONE_IN, OPEN_DIRECTORY, ListAhead
 from .names import printable, to_text
 from .patterns import PathFilter
 from .tar_format import DIRECTORY, FIFO, FILE, SYMLINK
 
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_CACHE_TAG = b"CACHEDIR.TAG"
 #: https://bford.info/cachedir/
 _CACHE_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 _LISTED_AT_MOST = 1000
@@ -96,20 +95,26 @@ def walk(
     *,
     vault: Optional[str] = None,
     close: Callable[[int], None] = os.close,
+    among_threads: bool = False,
 ) -> Iterator[Found]:
     """All that is in a project, sorted as :func:`.names.path_key` says, the project itself first.
 
     :param vault: a directory that is left out wherever it lies
     :param close: closes the descriptor of a directory that is left behind, now or later
+    :param among_threads: some will be at work before the walk is over
     :raises ProjectError: when the project itself cannot be opened
     """
     try:
-        top_fd = os.open(project, _OPEN_DIRECTORY)
+        top_fd = os.open(project, OPEN_DIRECTORY)
     except OSError as error:
         raise ProjectError(f"The project {printable(project)} cannot be opened: {error.strerror}.") from error
     vault_id = _identity(vault)
     stack = [_Level(top_fd, "", _listing(top_fd))]
+    ahead = ListAhead(top_fd, exclude, vault_id)
+    entered = 0
     try:
+        if among_threads:
+            ahead.prepare()
         seen_ns = time.time_ns()
         yield Found(".", b".", top_fd, DIRECTORY, os.fstat(top_fd), seen_ns)
         while stack:
@@ -125,11 +130,18 @@ def walk(
             elif (found.status.st_dev, found.status.st_ino) == vault_id:
                 notes.exclude(found.path)
             else:
-                below = _enter(found, notes)
+                entered += 1
+                if entered > LOOKED_AT_FIRST and entered % LOOKED_AT_ONE_IN:
+                    below = _enter(found, notes)
+                else:
+                    ahead.before_directory()
+                    below = _enter(found, notes)
+                    ahead.after_directory(found.path, entered)
                 if below is not None:
                     stack.append(below)
                     yield found
     finally:
+        ahead.stop()
         for level in stack:
             os.close(level.fd)
 
@@ -176,13 +188,13 @@ def _inspect(
 
 def _enter(found: Found, notes: ScanNotes) -> Optional[_Level]:
     try:
-        fd = os.open(found.name, _OPEN_DIRECTORY, dir_fd=found.parent_fd)
+        fd = os.open(found.name, OPEN_DIRECTORY, dir_fd=found.parent_fd)
     except OSError as error:
         notes.unreadable.append((found.path, error.strerror or "cannot be read"))
         return None
     try:
         entries = _listing(fd)
-        tagged = any(name == _CACHE_TAG for name, _entry in entries) and _is_cache(fd)
+        tagged = any(name == CACHE_TAG for name, _entry in entries) and _is_cache(fd)
     except OSError as error:
         notes.unreadable.append((found.path, error.strerror or "cannot be read"))
         os.close(fd)
@@ -196,7 +208,7 @@ def _enter(found: Found, notes: ScanNotes) -> Optional[_Level]:
 
 def _is_cache(directory_fd: int) -> bool:
     try:
-        fd = os.open(_CACHE_TAG, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory_fd)
+        fd = os.open(CACHE_TAG, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory_fd)
     except OSError:
         return False  # a tag that cannot be read protects nothing from being kept
     try:
