@@ -31,8 +31,9 @@ _NOTES = """\
 Each contestant does all rows in turn, then the next one; the order turns from round to round. A row is the median of
 the rounds, its spread in brackets. CPU is user and system time of all processes; memory is the peak of the largest
 process. Before each measurement everything is written out. Every restored tree is compared with the data by
-`diff -r`, every single file by `cmp`. `cora` is the command as typed, which runs the module of the playbook in a process
-of its own: nothing here needs Ansible, and so it is not started. It hashes, seals and calls fsync before it says that a backup is there, and a restore is checked and on disk when it returns. `tar` pipelines do none of that
+`diff -r`, every single file by `cmp`. `cora` is the command as typed, which runs the module of the playbook in a
+process of its own: nothing here needs Ansible, and so it is not started. It hashes, seals and calls fsync before it
+says that a backup is there, and a restore is checked and on disk when it returns. `tar` pipelines do none of that
 (their "verify" compares a CRC of the whole); restic encrypts; borg runs without encryption. On ext4, which shares no
 blocks, a backup in which nothing changed is written whole all the same: there it costs what the disk needs for the
 archive. On XFS and Btrfs it shares the blocks.
