@@ -27,6 +27,7 @@ R = TypeVar("R")
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _WORKER_FAILED = 70  # EX_SOFTWARE of sysexits.h
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 _LEAST_IMPORTANT = 19  # nice(2)
 
 
@@ -42,7 +43,12 @@ class Worker:
     def __init__(self, function: Callable[[Any], Any], others: Iterable[Worker] = ()) -> None:
         self.pid: int
         self.connection: Any
-        self.pid, self.connection = _start(function, [worker.connection for worker in others])
+        # Python calls hooks around fork() and throws away what is raised in them: a Ctrl-C in that moment would be lost
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        try:
+            self.pid, self.connection = _start(function, [worker.connection for worker in others], unblocked)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
 
     def send(self, item: Any) -> None:
         """Give it something to do.
@@ -197,7 +203,7 @@ def _next(source: Any) -> Generator[Any, None, None]:
         return
 
 
-def _start(function: Callable[[Any], Any], others: list[Any]) -> tuple[int, Any]:
+def _start(function: Callable[[Any], Any], others: list[Any], unblocked: Iterable[int]) -> tuple[int, Any]:
     mine, its = Pipe()
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     parent = os.getpid()
@@ -208,8 +214,9 @@ def _start(function: Callable[[Any], Any], others: list[Any]) -> tuple[int, Any]
     # From here on nothing may return: what the caller would do next is not the worker's to do.
     try:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _STOPPING:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         for connection in (mine, *others):
             connection.close()  # else nobody would read the end of a pipe
         if os.getppid() == parent:  # not killed between fork and prctl

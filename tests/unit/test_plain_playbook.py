@@ -295,7 +295,7 @@ def test_whatever_else_is_set_is_for_ansible(path: str, text: str, checkout: Pat
     if "group_vars/all/" in path:
         (checkout / "inventory/group_vars/all.yml").unlink()
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text)
+    target.write_text(text, encoding="utf-8")
     assert not is_plain(checkout)
 
 

@@ -11,9 +11,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils import processes
@@ -22,6 +23,15 @@ from ansible_collections.cora.backup.plugins.module_utils.processes import finis
 from support.tools import assert_no_child_is_left
 
 COLLECTIONS = Path(__file__).resolve().parents[2] / "playbooks" / "collections"
+
+
+@contextmanager
+def closing_worker(function: Callable[[Any], Any]) -> Iterator[processes.Worker]:
+    worker = processes.Worker(function)
+    try:
+        yield worker
+    finally:
+        worker.stop()
 
 
 def with_pid(number: int) -> tuple[int, int]:
@@ -45,6 +55,33 @@ def test_fewer_items_than_workers(count: int) -> None:
 def test_large_items_and_results() -> None:
     done = list(forked_map(lambda data: data[::-1], [bytes([number]) * 3_000_000 for number in range(8)], workers=2))
     assert sorted(done) == [bytes([number]) * 3_000_000 for number in range(8)]
+
+
+INTERRUPTED_IN_A_FORK = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from ansible_collections.cora.backup.plugins.module_utils.processes import Worker
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+try:
+    Worker(print)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+print(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+"""
+
+
+def test_an_interrupt_while_a_process_is_made_is_not_lost() -> None:
+    """Python throws away what is raised in a hook of fork(), and most of its signal handlers run there then."""
+    words = [sys.executable, "-c", INTERRUPTED_IN_A_FORK, str(COLLECTIONS)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("interrupted\nset()\n", "")
+
+
+def test_a_worker_can_be_stopped_by_signals() -> None:
+    """What was blocked while it was made is not blocked in it."""
+    with closing_worker(lambda _nothing: sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))) as worker:
+        worker.send(None)
+        assert worker.receive() == []
 
 
 def test_an_error_is_raised_here() -> None:
