@@ -190,7 +190,8 @@ def resolve_id(vault: str, text: str, project: Optional[str] = None) -> str:
         return matching[0]
     if matching:
         raise NotFoundError(
-            f"{printable(text)!r} is the beginning of {len(matching)} ids: {', '.join(matching[-5:])}. Give more of it."
+            f"{printable(text)!r} is the beginning of {len(matching)} ids, the newest: {', '.join(matching[-5:])}. "
+            "Give more of it."
         )
     raise NotFoundError(
         f"No backup in {printable(vault)} has the id {printable(text)!r}. The newest is {ids[-1]}; cora list shows all."

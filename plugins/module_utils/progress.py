@@ -90,6 +90,8 @@ class Progress:
         if self._counting is not None:
             self._totals = self._counting.poll() or self._totals
         self._next_write = time.monotonic() + _INTERVAL_SECONDS
+        if self._are_totals_too_low():
+            self._totals = (None, None)
         line = {
             "phase": self._phase,
             "files_done": self.files_done,
@@ -98,3 +100,8 @@ class Progress:
             "bytes_total": self._totals[1],
         }
         self._stream.write(json.dumps(line) + "\n")
+
+    def _are_totals_too_low(self) -> bool:
+        """They may be those of the earlier backup; once there is more than that, nobody knows how much there is."""
+        done = self.files_done, self.bytes_done
+        return any(total is not None and count > total for count, total in zip(done, self._totals))

@@ -35,7 +35,7 @@ def select(source: Source, wanted_paths: Iterable[str]) -> list[Pick]:
     chosen = [(entry, layer) for entry, layer in source.placed(at_or_below(wanted)) if _is_wanted(entry.path, wanted)]
     for path, given in wanted.items():
         if not any(_is_wanted(entry.path, {path: given}) for entry, _layer in chosen):
-            raise NotFoundError(f"The backup holds no {printable(given)}. {_similar(source, path)}")
+            raise NotFoundError(f"The backup holds no {printable(given)!r}. {_similar(source, path)}")
     return picks_of(chosen)
 
 

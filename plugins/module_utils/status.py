@@ -235,7 +235,7 @@ def _state_problems(document: dict[str, Any], rows: list[dict[str, Any]]) -> Ite
         yield _problem(
             CRITICAL,
             f"Critical files of the newest backup are gone from the project: {', '.join(missing[:5])}. "
-            f"Bring one back: cora restore latest --file {missing[0]}.",
+            f"Bring one back: cora restore latest --file {missing[0]}",
         )
 
 

@@ -156,6 +156,13 @@ def test_list_is_newest_first_and_can_be_of_one_project(cora: Cora, project: Pat
     assert [line.split()[0] for line in cora("list", "--vault", vault)[1].splitlines()[1:]] == ids[::-1]
 
 
+def test_a_list_of_a_project_that_has_none_names_those_that_have(cora: Cora, project: Path, vault: Path) -> None:
+    """A slip in the path must not look as if all were lost."""
+    backup(project, vault)
+    code, out, _ = cora("list", "--vault", vault, "--project", "/srv/app")
+    assert (code, out) == (0, f"No backup in {vault} is of /srv/app. There are some of {project}.\n")
+
+
 def test_verify_of_an_intact_and_a_damaged_backup(cora: Cora, project: Path, vault: Path) -> None:
     made = backup(project, vault, seal="best_effort")
     code, out, _ = cora("verify", "--vault", vault)
@@ -309,7 +316,7 @@ def test_restore_of_a_file_as_it_is_seen_from_where_one_stands(
     assert f"--file {project}/both.txt or --file {project}/src/both.txt" in err
     code, _, err = cora("restore", made.id, "--file", "absent.py", "--vault", vault)
     assert code == 1
-    assert "The backup holds no absent.py." in err
+    assert "The backup holds no 'absent.py'." in err
     assert cora("restore", made.id, "--file", "../../etc/passwd", "--vault", vault)[0] == 1
     monkeypatch.chdir(ROOT)
     assert cora("restore", made.id, "--file", "main.py", "--vault", vault)[0] == 1  # nothing is beside

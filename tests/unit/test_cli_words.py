@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cora_cli import ROOT
+from cora_cli import context as context_module
 from cora_cli.context import Context
 from cora_cli.errors import UsageError
 from cora_cli.extra_vars import parse_extra_vars
@@ -22,6 +24,7 @@ from cora_cli.output import Output
 from cora_cli.parser import build_parser, extra_vars, verbosity
 from cora_cli.registry import all_verbs, verbs_for
 from cora_cli.run_environment import added_variables, without_secrets
+from cora_cli.unknown_settings import warn_of_unknown_settings
 from cora_cli.variables import literal_yaml
 
 PARSER = build_parser(all_verbs(), "1.0.0")
@@ -250,6 +253,43 @@ def test_commands_to_type_next_can_be_pasted(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.chdir(tmp_path)
     command = Context(Output(as_json=False), vault_option="my vault").command("undo")
     assert command.endswith(f"/tools/cora.sh undo --vault '{tmp_path}/my vault'")
+
+
+def test_a_command_to_type_next_goes_by_the_settings_as_they_are_then(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A full restore of a project that holds the checkout brings older settings back."""
+    monkeypatch.setattr(context_module, "ROOT_DIRECTORY", str(tmp_path))
+    settings = tmp_path / "inventory/group_vars/all.yml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("cora_vault: /mnt/disk\n")
+    context = Context(Output(as_json=False))
+    assert context.command("undo").endswith(" undo")
+    settings.write_text("")
+    assert context.command("undo").endswith(" undo --vault /mnt/disk")
+
+
+def test_settings_that_there_are_not_are_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = tmp_path / "inventory/group_vars/all.yml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("cora_vault: /mnt/disk\ncora_exclud: [x]\n")
+    monkeypatch.setattr(context_module, "ROOT_DIRECTORY", str(tmp_path))
+    extra = {"cora_sea": "best_effort", "cora_seal": "required", "my_own": 1, "cora_zzzzzzzzzzzz": 1}
+    warn_of_unknown_settings(Context(Output(as_json=False), extra_vars=extra))
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: there is no setting cora_exclud. Did you mean cora_exclude?",
+        "warning: there is no setting cora_sea. Did you mean cora_seal?",
+        "warning: there is no setting cora_zzzzzzzzzzzz.",
+    ]
+
+
+def test_every_setting_that_the_inventory_shows_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = re.findall(r"^# ?(cora_\w+):", (ROOT / "inventory/group_vars/all.yml").read_text("utf-8"), re.MULTILINE)
+    assert len(shown) > 40
+    warn_of_unknown_settings(Context(Output(as_json=False), extra_vars=dict.fromkeys(shown, "x")))
+    assert capsys.readouterr().err == ""
 
 
 def test_secrets_do_not_reach_the_artifacts_of_a_run() -> None:

@@ -158,7 +158,7 @@ def test_beginning_of_one_id_is_enough(text: str, expected: str, vault: Path) ->
 @pytest.mark.parametrize("text", ["2", "20260101", "20260101-"])
 def test_ambiguous_beginning_names_the_candidates(text: str, vault: Path) -> None:
     fake(vault, *IDS)
-    with pytest.raises(NotFoundError, match=r"beginning of \d ids: .*20260101-120000-bbbbbbb"):
+    with pytest.raises(NotFoundError, match=r"beginning of \d ids, the newest: .*20260101-120000-bbbbbbb"):
         resolve_id(str(vault), text)
 
 

@@ -143,6 +143,20 @@ def test_totals_that_are_counted_beside_the_work_appear_when_they_are_there(
     }
 
 
+def test_a_total_that_was_too_low_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes from the earlier backup, and the project has grown since."""
+    monkeypatch.setattr(module, "_INTERVAL_SECONDS", 0)
+    progress = Progress(str(tmp_path / "p"))
+    progress.start("archive", files_total=2, bytes_total=1000)
+    for _number in range(3):
+        progress.advance(files=1, size_bytes=10)
+    progress.close()
+    found = [(line["files_done"], line["files_total"], line["bytes_total"]) for line in lines(tmp_path / "p")]
+    assert (2, 2, 1000) in found
+    assert found[-1] == (3, None, None)
+    assert_sound(lines(tmp_path / "p"))
+
+
 def test_what_is_done_soon_is_not_counted(tmp_path: Path) -> None:
     progress = Progress(str(tmp_path / "progress"))
     progress.start("archive")

@@ -102,8 +102,10 @@ class Context:
         return shlex.join([_own_name(), *words, *options])
 
     def _vault_unasked(self) -> str:
+        """Where the vault is for somebody who types a command now: a restore may have brought older settings back."""
         try:
-            return self._configured("cora_vault", "--vault DIR") or default_vault()
+            settings = Inventory(f"{ROOT_DIRECTORY}/inventory", installed_settings())
+            return self._configured("cora_vault", "--vault DIR", settings) or default_vault()
         except UsageError:
             return ""
 
@@ -113,8 +115,8 @@ class Context:
             return value
         raise UsageError(f"-e {name} must be text.")
 
-    def _configured(self, name: str, option: str) -> str | None:
-        value = self.inventory.text(name, option)
+    def _configured(self, name: str, option: str, settings: Inventory | None = None) -> str | None:
+        value = (settings or self.inventory).text(name, option)
         if value is None:
             return None
         path = os.path.expandvars(os.path.expanduser(value))

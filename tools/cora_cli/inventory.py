@@ -51,6 +51,11 @@ class Inventory:
         """A setting as it stands there, templates unresolved; None where it is not set."""
         return self._values.get(name, (None, ""))[0]
 
+    @property
+    def names(self) -> list[str]:
+        """What is set, be it a setting that there is or not."""
+        return list(self._values)
+
     def _read(self, path: str) -> None:
         with open(path, "rb") as stream:
             content = stream.read()

@@ -24,6 +24,7 @@ from .plain_run import without_ansible
 from .progress import Progress
 from .run_directory import keep_run_directory, make_run_directory, remove_run_directory
 from .run_environment import added_variables, inventory_of_run, without_secrets
+from .unknown_settings import warn_of_unknown_settings
 from .variables import Value, literal_yaml
 
 
@@ -35,6 +36,7 @@ def run_playbook(context: Context, name: str, action: str, variables: Mapping[st
     :returns: the result of that module
     :raises CommandError: when it failed
     """
+    warn_of_unknown_settings(context)
     directory = make_run_directory()
     put_away = keep_run_directory
     try:

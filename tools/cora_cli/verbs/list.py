@@ -20,14 +20,20 @@ def configure(parser: ArgumentParser) -> None:
 def run(context: Context, options: Namespace) -> int:
     """Show the backups of the vault, newest first."""
     from ansible_collections.cora.backup.plugins.module_utils.catalog import checkpoint_rows, list_backups
+    from ansible_collections.cora.backup.plugins.module_utils.names import printable
     from ansible_collections.cora.backup.plugins.module_utils.summary import list_table
 
     rows = list_backups(context.vault)
     if options.all:
         rows = sorted(rows + checkpoint_rows(context.vault), key=lambda row: str(row["id"]), reverse=True)
+    projects = sorted({str(row["project"]) for row in rows if row["project"]})
     if context.named_project:
         rows = [row for row in rows if row["project"] == context.named_project]
     context.output.document(rows)
+    if context.named_project and projects and not rows:
+        others = ", ".join(map(printable, projects))
+        context.output.say(f"No backup in {context.vault} is of {context.named_project}. There are some of {others}.")
+        return DONE
     context.output.say(list_table(rows, context.vault))
     if not rows:
         context.output.say(f"Make the first one: {context.command('backup', 'now')}")

@@ -12,6 +12,7 @@ from ..context import Context
 from ..errors import DONE, INCOMPLETE
 from ..playbook import run_playbook
 from ..registry import Verb
+from ..unknown_settings import warn_of_unknown_settings
 
 
 def save(context: Context, _options: Namespace) -> int:
@@ -46,6 +47,7 @@ def _without_ansible(context: Context) -> dict[str, Any] | None:
     result = nothing_to_save(settings)
     if result is None:
         return None
+    warn_of_unknown_settings(context)
     result.pop("warnings")
     document = {**result, "paragraph": saved_paragraph(result), "summary": saved_summary(result, check=False)}
     context.output.document(document)
