@@ -130,7 +130,7 @@ def test_totals_that_are_counted_beside_the_work_appear_when_they_are_there(
     progress.count_beside(lambda: (57, os.nice(0)))
     deadline = time.monotonic() + 60
     while lines(tmp_path / "progress")[-1]["files_total"] is None and time.monotonic() < deadline:
-        progress.advance(size_bytes=1)
+        progress.advance()
         time.sleep(0.001)
     last = lines(tmp_path / "progress")[-1]
     assert (last["files_total"], last["bytes_total"]) == (57, 19), "counted when nobody else wants to work"
