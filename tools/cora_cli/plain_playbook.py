@@ -111,7 +111,7 @@ class _Reader:
     def _task(self, task: Mapping[str, Any]) -> ModuleCall:
         actions = task.keys() - {"name", "register", "check_mode"}
         must(len(actions) == 1 and task.get("check_mode", _CHECK_MODE) == _CHECK_MODE)
-        collection, _, module = str(action := actions.pop()).rpartition(".")
+        collection, _dot, module = str(action := actions.pop()).rpartition(".")
         must(collection == "cora.backup" and isinstance(task[action], dict))
         check_mode = "check_mode" in task and self._value("dry_run", False)
         must(isinstance(check_mode, bool))
