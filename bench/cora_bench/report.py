@@ -50,7 +50,8 @@ _LIMITS = """\
   a cold cache it waits for the disk no longer: files are asked for ahead.
 - **Backup, nothing changed**: two processes. One walks and compares, 15 microseconds a file, half of it `stat` and
   `readdir`. The other copies the archive, and sums it up in a thread beside that. On ext4 the disk has to take the
-  whole archive, and the page cache room for it; restic writes next to nothing.
+  whole archive, and the page cache room for it; restic writes next to nothing. Of 5 GB in large files that is ten
+  seconds to its one; from 1 GiB on each byte is summed up twice. `cora save` looks at these by a `stat` each.
 - **One file in a hundred changed**: spread evenly, these touch every fourth frame. What did not change in it is not
   read again but unpacked, and all of the frame is compressed again: a third of the work. As frames differ from there
   on, the copied ones are compared with their digests beside the sum of the whole. Of all CPU time, by `perf`: a fifth
