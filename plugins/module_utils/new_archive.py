@@ -39,12 +39,9 @@ def write_archive(
     archive_path, index_path = os.path.join(directory, archive), os.path.join(directory, layout.INDEX)
     with durable.VaultFile(archive_path) as stream, durable.VaultFile(index_path) as index:
         align = stream.shares_blocks(archive_path + ".probe")
-        source = (earlier.reader, earlier.archive_sha256()) if earlier is not None else ()
-        reader = earlier.reader if earlier is not None else None
-        with (
-            ArchiveFile(stream, *source) as file,
-            ArchiveWriter(file, IndexWriter(index), reader, align=align) as writer,
-        ):
+        reader, sha256 = (earlier.reader, earlier.archive_sha256()) if earlier is not None else (None, "")
+        lines = IndexWriter(index)
+        with ArchiveFile(stream, reader, sha256) as file, ArchiveWriter(file, lines, reader, align=align) as writer:
             taken = take(ProjectArchiver(settings, directory, writer, progress), writer)
             totals = writer.finish()
     return taken, totals

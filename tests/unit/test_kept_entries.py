@@ -43,6 +43,12 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "tree"
 
 
+@pytest.fixture(params=[1, 2], ids=["threads", "processes"])
+def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames are built in threads, and in processes."""
+    monkeypatch.setattr(processes, "cores", lambda: request.param)
+
+
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths of what is taken from the project."""
@@ -80,11 +86,10 @@ def assert_holds(made: Made, tree: Path, target: Path) -> None:
     assert verify_backup(str(made.path.parent), made.id)["ok"]
 
 
-@pytest.mark.parametrize("cores", [1, 2], ids=["threads", "processes"])
+@pytest.mark.usefixtures("cores")
 def test_one_changed_file_is_the_only_one_that_is_read(
-    cores: int, tree: Path, vault: Path, read: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tree: Path, vault: Path, read: list[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(processes, "cores", lambda: cores)
     time.sleep(0.06)
     first = backup(tree, vault)
     (tree / "part3/file075.txt").write_bytes(b"other content")
@@ -118,11 +123,8 @@ def test_where_all_files_changed_no_frame_is_unpacked(tree: Path, vault: Path, m
     assert backup(tree, vault).report["reused"]["damaged"] == 0
 
 
-@pytest.mark.parametrize("cores", [1, 2], ids=["threads", "processes"])
-def test_a_damaged_frame_is_not_kept_from(
-    cores: int, tree: Path, vault: Path, read: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(processes, "cores", lambda: cores)
+@pytest.mark.usefixtures("cores")
+def test_a_damaged_frame_is_not_kept_from(tree: Path, vault: Path, read: list[str], tmp_path: Path) -> None:
     time.sleep(0.06)
     first = backup(tree, vault)
     (tree / "part3/file075.txt").write_bytes(b"other content")

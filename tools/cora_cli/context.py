@@ -45,7 +45,7 @@ class Context:
     @cached_property
     def inventory(self) -> Inventory:
         """Settings of the checkout, or of the host on which this command is installed."""
-        return Inventory(os.path.join(ROOT_DIRECTORY, "inventory"), installed_settings())
+        return _inventory()
 
     @cached_property
     def named_project(self) -> str | None:
@@ -104,8 +104,7 @@ class Context:
     def _vault_unasked(self) -> str:
         """Where the vault is for somebody who types a command now: a restore may have brought older settings back."""
         try:
-            settings = Inventory(f"{ROOT_DIRECTORY}/inventory", installed_settings())
-            return self._configured("cora_vault", "--vault DIR", settings) or default_vault()
+            return self._configured("cora_vault", "--vault DIR", _inventory()) or default_vault()
         except UsageError:
             return ""
 
@@ -123,6 +122,10 @@ class Context:
         if not os.path.isabs(path):
             raise UsageError(f"{name} in the settings must be an absolute path, not {value!r}.")
         return os.path.normpath(path)
+
+
+def _inventory() -> Inventory:
+    return Inventory(os.path.join(ROOT_DIRECTORY, "inventory"), installed_settings())
 
 
 def _absolute(path: str | None) -> str | None:
