@@ -23,6 +23,7 @@ from .errors import CoraError
 from .names import path_key, to_text
 from .patterns import PathFilter
 from .processes import Worker
+from .without_atime import open_at
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 CACHE_TAG = b"CACHEDIR.TAG"
@@ -183,11 +184,11 @@ class Lister:
     def _take_up(self, top_fd: int, path: str) -> None:
         """Find what comes after a directory: what is in it, and behind it in those above."""
         # an opening of its own: the walk's has a place in the directory, which both would move
-        parent = _Parent(_open_without_atime(b".", top_fd), "", [])
+        parent = _Parent(open_at(b".", OPEN_DIRECTORY, top_fd), "", [])
         with suppress(OSError):  # it is gone by now: what is above it is enough to go on with
             for name in path_key(path or "."):
                 parent.names = self._names_in(parent, after=name)
-                inner = _Parent(_open_without_atime(name, parent.fd), below(parent.path, to_text(name)), [])
+                inner = _Parent(open_at(name, OPEN_DIRECTORY, parent.fd), below(parent.path, to_text(name)), [])
                 self._push(parent)
                 parent = inner
             parent.names = self._names_in(parent)
@@ -247,7 +248,7 @@ class Lister:
             status = os.stat(name, dir_fd=parent.fd, follow_symlinks=False)
             if (status.st_dev, status.st_ino) == self._left_out:
                 return None
-        fd = _open_without_atime(name, parent.fd)
+        fd = open_at(name, OPEN_DIRECTORY, parent.fd)
         try:
             names = self._look(fd, path)
         except BaseException:
@@ -296,10 +297,3 @@ class Lister:
 def below(path: str, name: str) -> str:
     """Path of something in a directory of the project."""
     return f"{path}/{name}" if path else name
-
-
-def _open_without_atime(name: bytes, directory_fd: int) -> int:
-    try:
-        return os.open(name, OPEN_DIRECTORY | os.O_NOATIME, dir_fd=directory_fd)
-    except PermissionError:  # O_NOATIME is for the owner and root
-        return os.open(name, OPEN_DIRECTORY, dir_fd=directory_fd)

@@ -21,6 +21,7 @@ from .beside_database import status_beside
 from .errors import CoraError
 from .scan import Found
 from .tar_format import padding
+from .without_atime import open_at
 
 ATTEMPTS = 3
 _RETRY_SECONDS = 0.05
@@ -43,10 +44,7 @@ def open_without_atime(found: Found) -> int:
 
     :raises OSError: when it cannot be opened
     """
-    try:
-        return os.open(found.name, _OPEN | os.O_NOATIME, dir_fd=found.parent_fd)
-    except PermissionError:  # O_NOATIME is for the owner and root
-        return os.open(found.name, _OPEN, dir_fd=found.parent_fd)
+    return open_at(found.name, _OPEN, found.parent_fd)
 
 
 def open_source(found: Found) -> int:
