@@ -17,13 +17,14 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from .archive_reader import ArchiveReader, check_frames
-from .durable import VaultFile
 from .errors import CoraError, IntegrityError, VaultError
 from .index import Frame
+from .past_cache import BLOCK_BYTES, AlignedMemory, PastCacheReader
 from .processes import Worker, worker_where_it_helps
+from .vault_file import VaultFile
 
 #: So often the process is told how far the file has come, and the disk gets something to do.
 _TELL_BYTES = 16 * 1024 * 1024
@@ -54,6 +55,8 @@ class _Follower:
         self._marked = (0, self._digest)
         self._is_as_earlier = True  # so far the new archive begins as the earlier one does
         self._unchecked: list[tuple[Sequence[Frame], bool]] = []  # of that, what nobody compared with its digests
+        self._source: Optional[PastCacheReader] = None  # of the earlier archive
+        self._rooms = [AlignedMemory(), AlignedMemory()]
         self._thread: Optional[ThreadPoolExecutor] = None
         self._summing_up: Optional[Future[None]] = None
 
@@ -61,7 +64,7 @@ class _Follower:
         """Sum up beside the reading and writing. Only where nothing else of this process would wait for that."""
         self._thread = self._thread or ThreadPoolExecutor(max_workers=1)
 
-    def add(self, data: bytes) -> None:
+    def add(self, data: Union[bytes, memoryview]) -> None:
         """Sum up what was just appended."""
         digest = self._settled_digest()
         if self._thread is None:
@@ -101,14 +104,27 @@ class _Follower:
         with telling_of_damage():
             if not self._is_as_earlier:
                 self._check_late()
-            data = self._earlier.unchecked_frames(frames) if is_late else self._earlier.packed_frames(frames)
+            data = self._read(self._earlier, frames)
+            if not is_late:
+                check_frames(frames, data)
         is_shared = self._stream.clone_at(self._at, self._earlier.fileno(), frames[0].offset, len(data))
         if not is_shared:
             self._stream.write_at(self._at, data)
-            self._stream.start_writing_out(self._at, len(data))
         if is_late:
             self._unchecked.append((frames, is_shared))
         self.add(data)
+
+    def _read(self, earlier: ArchiveReader, frames: Sequence[Frame]) -> memoryview:
+        """Frames of the earlier archive, in memory that they can be written from."""
+        self._source = self._source or PastCacheReader(earlier.fileno())
+        self._rooms.reverse()  # the other one may still be summed up
+        room = self._rooms[0]
+        if (frames[0].offset - self._at) % BLOCK_BYTES == 0:
+            return earlier.unchecked_frames(frames, self._source, room)
+        data = earlier.unchecked_frames(frames, self._source)
+        moved = room.at(self._at, len(data))
+        moved[:] = data
+        return moved
 
     def _check_late(self) -> None:
         """Compare with their digests the frames that nobody compared yet, as they stand in the new archive now.
@@ -179,6 +195,7 @@ class ArchiveFile:
         self._stream = stream
         self._follower = _Follower(stream, earlier, earlier_sha256)
         self._worker = None if earlier is None else worker_where_it_helps(self._follow)
+        stream.keep_in_cache = self._worker is not None  # the process reads it again
         self._asked = 0
         self._untold: list[tuple[int, str]] = []  # frames that the process does not know of yet
         self._handed_out = self._marked = 0
@@ -260,7 +277,6 @@ class ArchiveFile:
     def _hand_out(self) -> None:
         """What was appended goes to the kernel, and from there to the disk; the process hears of it."""
         self._stream.flush()
-        self._stream.start_writing_out(self._handed_out, self.length_bytes - self._handed_out)
         self._handed_out = self.length_bytes
         if self._untold:
             self._ask("read_again", self._untold)

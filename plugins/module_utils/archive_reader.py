@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Callable, NamedTuple, Optional, Union
 
@@ -22,6 +23,7 @@ from .index import Entry, Frame, parse_entries, read_frames_and_lines
 from .index_search import at
 from .names import printable
 from .parallel import ordered_map
+from .past_cache import AlignedMemory, PastCacheReader
 from .tar_format import BLOCK_BYTES, END_OF_ARCHIVE, FILE, Member, decode_member, padding
 
 _ZEROS = bytes(1024 * 1024)
@@ -100,7 +102,7 @@ def groups_at(index: str, paths: Collection[str]) -> Iterator[Group]:
             yield group
 
 
-def check_frames(frames: Sequence[Frame], data: bytes) -> None:
+def check_frames(frames: Sequence[Frame], data: Buffer) -> None:
     """Compare frames that follow one another with their digests.
 
     :raises IntegrityError: when one of them is not what the index says
@@ -196,28 +198,41 @@ class ArchiveReader:
 
         :raises IntegrityError: when one of them is not what the index says, or cannot be read
         """
-        data = self.unchecked_frames(frames)
+        length_bytes = self._packed_bytes(frames)
+        with self._reading():
+            data = os.pread(self._fd, length_bytes, frames[0].offset)
         check_frames(frames, data)
         return data
 
-    def unchecked_frames(self, frames: Sequence[Frame]) -> bytes:
-        """The same, for somebody who compares them with their digests later.
-
-        :raises IntegrityError: when they cannot be read, or are not there in their full length
-        """
+    def _packed_bytes(self, frames: Sequence[Frame]) -> int:
         if not all(
             0 < frame.length_bytes <= self.size_bytes and 0 <= frame.size_bytes <= LARGEST_FRAME_BYTES
             for frame in frames
         ):
             raise IntegrityError(f"{layout.INDEX} names a frame of the archive that cannot be.")
-        length_bytes = sum(frame.length_bytes for frame in frames)
-        try:
-            data = os.pread(self._fd, length_bytes, frames[0].offset)
-        except OSError as error:
-            raise IntegrityError(f"{printable(self.path)} cannot be read: {error.strerror}.") from error
+        return sum(frame.length_bytes for frame in frames)
+
+    def unchecked_frames(
+        self, frames: Sequence[Frame], past_cache: PastCacheReader, memory: Optional[AlignedMemory] = None
+    ) -> memoryview:
+        """:meth:`packed_frames` for somebody who compares them with their digests.
+
+        :param past_cache: reads them, into C(memory) if that is given, and memory of its own otherwise
+        :raises IntegrityError: when they cannot be read, or are not there in their full length
+        """
+        length_bytes = self._packed_bytes(frames)
+        with self._reading():
+            data = past_cache.read_at(frames[0].offset, length_bytes, memory)
         if len(data) != length_bytes:
             check_frames(frames, data)
         return data
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise IntegrityError(f"{printable(self.path)} cannot be read: {error.strerror}.") from error
 
     def damaged_frames(self) -> dict[int, str]:
         """Number of each frame that is damaged, and what is wrong with it. Reads the whole archive, and no content.

@@ -23,10 +23,10 @@ from json.encoder import encode_basestring_ascii as _quoted
 from operator import itemgetter
 from typing import Any, NamedTuple, Optional, Union
 
-from .durable import VaultFile
 from .errors import IntegrityError
 from .gzip_frames import STREAM_ERRORS, compress, open_stream
 from .layout import open_artifact
+from .vault_file import VaultFile
 
 FORMAT = "cora-index"
 VERSION = 1

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from typing import Callable, Optional
 
-from . import durable, layout
+from . import layout
 from .archive_file import ArchiveFile
 from .archive_writer import ArchiveTotals, ArchiveWriter
 from .earlier_backup import EarlierBackup
@@ -19,6 +19,7 @@ from .project_archiver import ProjectArchiver
 from .scan import Found
 from .settings import BackupSettings
 from .taken import Taken
+from .vault_file import VaultFile
 
 
 def write_archive(
@@ -37,7 +38,7 @@ def write_archive(
     :raises VaultError: when the vault cannot be written
     """
     archive_path, index_path = os.path.join(directory, archive), os.path.join(directory, layout.INDEX)
-    with durable.VaultFile(archive_path) as stream, durable.VaultFile(index_path) as index:
+    with VaultFile(archive_path) as stream, VaultFile(index_path, keep_in_cache=True) as index:
         align = stream.shares_blocks(archive_path + ".probe")
         reader, sha256 = (earlier.reader, earlier.archive_sha256()) if earlier is not None else (None, "")
         lines = IndexWriter(index)

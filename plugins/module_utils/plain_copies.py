@@ -18,6 +18,7 @@ from . import durable, layout
 from .index import Entry
 from .scan import Found
 from .taken import Taken
+from .vault_file import VaultFile
 from .verified_copy import copy_verified
 
 
@@ -51,7 +52,7 @@ class PlainCopies:
         :raises VaultError: when it cannot be written
         """
         target = self.room_for(layout.CRITICAL_DIR, path)
-        with durable.VaultFile(target) as stream:
+        with VaultFile(target) as stream:
             for chunk in chunks:
                 stream.write(chunk)
         return target

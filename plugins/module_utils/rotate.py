@@ -40,6 +40,7 @@ from .scan import ScanNotes, walk
 from .settings import DEFAULT_EXCLUDE, DEFAULT_LOGS, MEBIBYTE
 from .tar_format import FILE
 from .vault import Vault, remove_unpublished
+from .vault_file import VaultFile
 
 DEFAULT_ROTATE_BYTES = 100 * MEBIBYTE
 _CHUNK_BYTES = 4 * MEBIBYTE
@@ -182,7 +183,7 @@ def _write_archive(vault: Vault, directory: str, project: str, path: str, fd: in
     staged = os.path.join(vault.staging, f"rotate-{stamp}")
     size_bytes = os.fstat(fd).st_size
     digest = hashlib.sha256()
-    with durable.VaultFile(staged) as target:
+    with VaultFile(staged) as target:
         for chunk in _chunks(fd, cut_bytes):
             digest.update(chunk)
             target.write(compress(chunk))

@@ -14,7 +14,7 @@ import os
 from typing import BinaryIO
 
 from . import layout
-from .durable import VaultFile
+from .vault_file import VaultFile
 
 _CHUNK_BYTES = 1024 * 1024
 

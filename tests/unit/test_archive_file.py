@@ -17,9 +17,9 @@ import pytest
 from ansible_collections.cora.backup.plugins.module_utils import archive_file, archive_reader, processes
 from ansible_collections.cora.backup.plugins.module_utils.archive_file import ArchiveFile, DamagedFramesError
 from ansible_collections.cora.backup.plugins.module_utils.archive_reader import ArchiveReader, check_frames
-from ansible_collections.cora.backup.plugins.module_utils.durable import VaultFile
 from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError, VaultError, WorkerError
 from ansible_collections.cora.backup.plugins.module_utils.index import Frame
+from ansible_collections.cora.backup.plugins.module_utils.vault_file import VaultFile
 from support.tools import assert_no_child_is_left, tool
 
 FRAME_BYTES = 300_000
@@ -254,8 +254,8 @@ def test_somebody_changes_the_new_archive(earlier: ArchiveReader, tmp_path: Path
     with pytest.raises(VaultError, match="is not what was written"), archive(target, earlier) as file:
         append(file, b"first")
         append(file, bytes(1_000_000))
-        file.mark()  # now it is in the file
-        append(file, bytes(2_000_000))
+        file.mark()
+        append(file, b"x" * 6_000_000)  # most of it is in the file now, and not summed up yet
         with target.open("r+b") as stream:
             stream.truncate(1000)
         file.sha256()

@@ -14,11 +14,11 @@ from typing import Union
 
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils import index_search
-from ansible_collections.cora.backup.plugins.module_utils.durable import VaultFile
 from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError
 from ansible_collections.cora.backup.plugins.module_utils.index import Entry, Frame, IndexWriter, encode_entry
 from ansible_collections.cora.backup.plugins.module_utils.index_scan import lines_with
 from ansible_collections.cora.backup.plugins.module_utils.index_search import entries_holding, find_entries, holding
+from ansible_collections.cora.backup.plugins.module_utils.vault_file import VaultFile
 from support.engine import backup
 
 ODD = ['quote"', "back\\slash", "tab\there", "é", os.fsdecode(b"raw-\xff"), "frame", "line\nend"]
