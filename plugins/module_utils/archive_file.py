@@ -57,20 +57,21 @@ class _Follower:
         self._unchecked: list[tuple[Sequence[Frame], bool]] = []  # of that, what nobody compared with its digests
         self._source: Optional[PastCacheReader] = None  # of the earlier archive
         self._rooms = [AlignedMemory(), AlignedMemory()]
-        self._thread: Optional[ThreadPoolExecutor] = None
+        self._threads: Optional[ThreadPoolExecutor] = None
         self._summing_up: Optional[Future[None]] = None
+        self._writing: Optional[Future[None]] = None
 
-    def use_a_thread(self) -> None:
-        """Sum up beside the reading and writing. Only where nothing else of this process would wait for that."""
-        self._thread = self._thread or ThreadPoolExecutor(max_workers=1)
+    def use_threads(self) -> None:
+        """Sum up and write beside the reading. Only where nothing else of this process would wait for that."""
+        self._threads = self._threads or ThreadPoolExecutor(max_workers=2)
 
     def add(self, data: Union[bytes, memoryview]) -> None:
         """Sum up what was just appended."""
         digest = self._settled_digest()
-        if self._thread is None:
+        if self._threads is None:
             digest.update(data)
         else:
-            self._summing_up = self._thread.submit(digest.update, data)
+            self._summing_up = self._threads.submit(digest.update, data)
         self._at += len(data)
 
     def _settled_digest(self) -> Any:
@@ -109,7 +110,7 @@ class _Follower:
                 check_frames(frames, data)
         is_shared = self._stream.clone_at(self._at, self._earlier.fileno(), frames[0].offset, len(data))
         if not is_shared:
-            self._stream.write_at(self._at, data)
+            self._write(data)
         if is_late:
             self._unchecked.append((frames, is_shared))
         self.add(data)
@@ -117,7 +118,7 @@ class _Follower:
     def _read(self, earlier: ArchiveReader, frames: Sequence[Frame]) -> memoryview:
         """Frames of the earlier archive, in memory that they can be written from."""
         self._source = self._source or PastCacheReader(earlier.fileno())
-        self._rooms.reverse()  # the other one may still be summed up
+        self._rooms.reverse()  # what is in the other one may still be written and summed up
         room = self._rooms[0]
         if (frames[0].offset - self._at) % BLOCK_BYTES == 0:
             return earlier.unchecked_frames(frames, self._source, room)
@@ -126,12 +127,26 @@ class _Follower:
         moved[:] = data
         return moved
 
+    def _write(self, data: memoryview) -> None:
+        self._settle_writing()
+        if self._threads is None:
+            self._stream.write_at(self._at, data)
+        else:
+            self._writing = self._threads.submit(self._stream.write_at, self._at, data)
+
+    def _settle_writing(self) -> None:
+        """What was copied is in the file."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
     def _check_late(self) -> None:
         """Compare with their digests the frames that nobody compared yet, as they stand in the new archive now.
 
         :raises IntegrityError: when one is damaged in the earlier archive
         :raises VaultError: when only the new one has it damaged
         """
+        self._settle_writing()
         for frames, is_shared in self._unchecked:
             # where blocks are shared both are the same, and those of the earlier one are in memory already
             if not is_shared and self._is_as_written(frames):
@@ -152,6 +167,7 @@ class _Follower:
 
     def mark(self) -> None:
         """Remember the sum of all so far."""
+        self._settle_writing()
         self._marked = self._at, self._settled_digest().copy()
 
     def go_back(self) -> None:
@@ -164,6 +180,7 @@ class _Follower:
 
         :raises DamagedFramesError: when one of the frames that were copied is damaged
         """
+        self._settle_writing()
         sha256 = str(self._settled_digest().hexdigest())
         if self._unchecked and sha256 != self._earlier_sha256:
             with telling_of_damage():
@@ -304,5 +321,5 @@ class ArchiveFile:
     def _follow(self, request: tuple[str, tuple[Any, ...]]) -> Any:
         """What the process does."""
         what, arguments = request
-        self._follower.use_a_thread()
+        self._follower.use_threads()
         return getattr(self._follower, what)(*arguments)

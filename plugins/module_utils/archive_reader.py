@@ -249,20 +249,27 @@ class ArchiveReader:
             return frame, str(error)
         return frame, ""
 
-    def open_group(self, group: Group, wanted: Callable[[Entry], bool] = lambda entry: True) -> Iterator[Opened]:
+    def open_group(
+        self,
+        group: Group,
+        wanted: Callable[[Entry], bool] = lambda entry: True,
+        frames: Optional[Iterable[bytes]] = None,
+    ) -> Iterator[Opened]:
         """The wanted entries of a group; each is to be read before the next one is asked for.
 
+        :param frames: content of its frames, where that is at hand
         :raises IntegrityError: when a frame or a header is damaged
         """
         if not group.entries:
             return
+        contents = iter(frames) if frames is not None else self._contents(group)
         if len(group.entries) == 1 and group.entries[0].frames == len(group.frames):
             if wanted(group.entries[0]):
-                yield self._open_own(group)
+                yield _open_own(group.entries[0], contents)
             return
         if len(group.frames) != 1:
             raise IntegrityError(f"{layout.INDEX} gives several entries a frame that is not one.")
-        data = self.frame(group.frames[0])
+        data = next(contents)
         view = memoryview(data)
         for entry in group.entries:
             if wanted(entry):
@@ -276,22 +283,28 @@ class ArchiveReader:
                 else:
                     yield Opened(entry, member, expand(member, [data[at:end]]))
 
-    def check_group(self, group: Group) -> None:
+    def _contents(self, group: Group) -> Iterator[bytes]:
+        """Content of its frames, each read for itself."""
+        return ordered_map(self.frame, group.frames) if group.is_streamed else map(self.frame, group.frames)
+
+    def check_group(self, group: Group, frames: Optional[Iterable[bytes]] = None) -> None:
         """Whether frames, headers and content are what the index says, and nothing is hidden between the entries
         (what C(tar) would extract unasked).
 
+        :param frames: content of its frames, where that is at hand
         :raises IntegrityError: when something is damaged, or stands there that the index does not name
         """
+        contents = iter(frames) if frames is not None else self._contents(group)
         if not group.entries:
-            if [self.frame(frame) for frame in group.frames] != [END_OF_ARCHIVE]:
+            if list(contents) != [END_OF_ARCHIVE]:
                 raise IntegrityError("The archive does not end as it should.")
             return
         if len(group.frames) > 1:  # one entry; that nothing follows it is seen when it is read
-            for opened in self.open_group(group):
+            for opened in self.open_group(group, frames=contents):
                 for _piece in checked(opened.entry, opened.pieces):
                     pass
             return
-        self._check_shared(group.entries, self.frame(group.frames[0]))
+        self._check_shared(group.entries, next(contents))
 
     def _check_shared(self, entries: list[Entry], data: bytes) -> None:
         # the loop of open_group() and checked() in one, because it runs once a file: half the time a file
@@ -314,15 +327,12 @@ class ArchiveReader:
         if end != len(data):
             raise IntegrityError("The archive holds something that the index does not name.")
 
-    def _open_own(self, group: Group) -> Opened:
-        entry = group.entries[0]
-        frames = (
-            ordered_map(self.frame, group.frames) if group.is_streamed else iter([self.frame(f) for f in group.frames])
-        )
-        first = next(frames)
-        member, at = decode_member(first, entry.at)
-        check_member(entry, member)
-        return Opened(entry, member, expand(member, _exactly(first[at:], frames, member.size_bytes)))
+
+def _open_own(entry: Entry, frames: Iterator[bytes]) -> Opened:
+    first = next(frames)
+    member, at = decode_member(first, entry.at)
+    check_member(entry, member)
+    return Opened(entry, member, expand(member, _exactly(first[at:], frames, member.size_bytes)))
 
 
 def _exactly(first: bytes, frames: Iterator[bytes], size_bytes: int) -> Iterator[bytes]:

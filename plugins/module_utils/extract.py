@@ -21,9 +21,11 @@ from typing import Optional
 from .acl import ACL_KEYWORDS
 from .archive_reader import ArchiveReader, Buffer, Group, Opened, check_content, checked
 from .errors import IntegrityError, RestoreError
+from .frame_loader import FrameLoader
 from .index import Entry
 from .names import path_key, printable, to_bytes
-from .processes import forked_map
+from .past_cache import AlignedMemory, PastCacheWriter
+from .processes import WORTH_PROCESSES_BYTES, forked_map
 from .progress import Progress
 from .safe_tree import SafeTree, check_relative
 from .source import Source
@@ -32,8 +34,6 @@ from .writing_out import WritingOut
 
 _CAPABILITY = "security.capability"
 _SET_ID = stat.S_ISUID | stat.S_ISGID
-#: An archive smaller than this is unpacked before other processes would have started.
-WORTH_PROCESSES_BYTES = 4 * 1024 * 1024
 #: Of unpacked content: what a process writes in some milliseconds.
 _BUNDLE_BYTES = 4 * 1024 * 1024
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -155,8 +155,12 @@ def create(directory_fd: int, name: bytes, opened: Opened, metadata: MetadataWri
 
 
 def _write_pieces(fd: int, opened: Opened) -> None:
-    for offset, data in checked(opened.entry, opened.pieces):
-        _write_all(fd, data, offset)
+    with closing(PastCacheWriter(fd)) as writer:
+        memory = AlignedMemory()
+        for offset, data in checked(opened.entry, opened.pieces):
+            room = memory.at(offset, len(data))
+            room[:] = data
+            writer.write_at(offset, room)
     if os.fstat(fd).st_size != opened.entry.size_bytes:
         os.ftruncate(fd, opened.entry.size_bytes)
 
@@ -185,13 +189,13 @@ class _Written:
 
 
 def _bundled(groups: Iterable[Group]) -> Iterator[list[Group]]:
-    """Groups in lots of a few MiB: a process that is given more at once waits less often for the next."""
+    """Groups in lots of a few MiB, one that is streamed last: a process that is given more at once waits less often."""
     bundle: list[Group] = []
     size_bytes = 0
     for group in groups:
         bundle.append(group)
         size_bytes += sum(frame.size_bytes for frame in group.frames)
-        if size_bytes >= _BUNDLE_BYTES:
+        if size_bytes >= _BUNDLE_BYTES or group.is_streamed:
             yield bundle
             bundle, size_bytes = [], 0
     if bundle:
@@ -256,11 +260,16 @@ class TreeExtractor:
         return count
 
     def _written(self, reader: ArchiveReader, hidden: set[str]) -> Generator[_Written, None, None]:
+        loader = FrameLoader(reader)
+
         def extract(groups: list[Group]) -> _Written:
             written = _Written()
             known = len(self._metadata.warnings)
+            loaded = loader.load([frame for group in groups if not group.is_streamed for frame in group.frames])
             for group in groups:
-                self._extract(reader, reader.read_entries(group), hidden, written)
+                frames = loader.stream(group.frames) if group.is_streamed else map(loaded.frame, group.frames)
+                self._extract(reader, reader.read_entries(group), frames, hidden, written)
+            loaded.release()
             written.warnings = self._metadata.warnings[known:]
             del self._metadata.warnings[known:]
             return written
@@ -269,10 +278,12 @@ class TreeExtractor:
             return forked_map(extract, _bundled(reader.unread_groups()))
         return (extract([group]) for group in reader.unread_groups())
 
-    def _extract(self, reader: ArchiveReader, group: Group, hidden: set[str], written: _Written) -> None:
+    def _extract(
+        self, reader: ArchiveReader, group: Group, frames: Iterable[bytes], hidden: set[str], written: _Written
+    ) -> None:
         if self._tree is None:
             self._tree = SafeTree(self._target)
-        for opened in reader.open_group(group, lambda entry: entry.path not in hidden):
+        for opened in reader.open_group(group, lambda entry: entry.path not in hidden, frames):
             member = opened.member
             if member.kind == DIRECTORY:
                 check_relative(member.path)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from typing import Any, BinaryIO, Optional
+from typing import Any, BinaryIO, Optional, Union
 
 from .errors import IntegrityError
 
@@ -96,7 +96,7 @@ def aligned(frame: bytes) -> bytes:
     return head + len(field).to_bytes(2, "little") + field + frame[_FIXED_HEADER_BYTES:]
 
 
-def decompress(frame: bytes, size_bytes: int) -> bytes:
+def decompress(frame: Union[bytes, memoryview], size_bytes: int) -> bytes:
     """The content of one gzip member.
 
     :param size_bytes: what the index says its content measures; never more is unpacked (a bomb stops there)

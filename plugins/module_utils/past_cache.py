@@ -31,10 +31,15 @@ _MAP_FAILED = ctypes.c_void_p(-1).value
 
 
 class AlignedMemory:
-    """Memory that whole blocks can be moved from and to directly."""
+    """Memory that whole blocks can be moved from and to directly.
 
-    def __init__(self) -> None:
+    :param shared_bytes: so much is there from the beginning, one with that of processes that are forked later
+    """
+
+    def __init__(self, shared_bytes: int = 0) -> None:
         self._memory: Optional[mmap.mmap] = None
+        if shared_bytes:
+            self._memory = mmap.mmap(-1, shared_bytes + 2 * BLOCK_BYTES)
 
     def at(self, offset: int, length_bytes: int) -> memoryview:
         """Room for what stands at an offset of a file. The next call may give the same room again."""

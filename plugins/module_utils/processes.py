@@ -25,6 +25,9 @@ from .parallel import cores
 T = TypeVar("T")
 R = TypeVar("R")
 
+#: An archive smaller than this is read before processes would have started.
+WORTH_PROCESSES_BYTES = 4 * 1024 * 1024
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _WORKER_FAILED = 70  # EX_SOFTWARE of sysexits.h
 _STOPPING = (signal.SIGINT, signal.SIGTERM)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Optional
 
 from . import layout
-from .archive_reader import ArchiveReader, Group
+from .archive_check import ArchiveCheck
+from .archive_reader import ArchiveReader
 from .catalog import resolve_id
 from .errors import IntegrityError, VaultError
 from .inode_flags import unsealed_paths
@@ -56,7 +56,7 @@ def verify_backup(
     progress = Progress(progress_file)
     findings = _Findings()
     if quick:
-        _check_sums(path, findings, progress)
+        _check_sums(path, findings, progress, {})
     else:
         _check_everything(path, findings, progress)
     if path != keeper.path_of(backup_id):
@@ -96,24 +96,24 @@ def verify_backup(
 def check_sums(path: str, progress: Progress) -> list[dict[str, Optional[str]]]:
     """Compare every file of a backup with SHA256SUMS.txt; returns what is damaged."""
     findings = _Findings()
-    _check_sums(path, findings, progress)
+    _check_sums(path, findings, progress, {})
     return findings.damaged
 
 
 def _check_everything(path: str, findings: _Findings, progress: Progress) -> None:
-    # The sum over the archive is one long chain on one core; beside it the others unpack what it has just read.
-    # A cold archive is read once, not twice, and more than two cores have something to do.
     sums = _Findings()
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        summed = beside.submit(_check_sums, path, sums, Progress(None))
-        _check_archive(path, findings, progress)
-        summed.result()
+    known = _check_archive(path, findings, progress)
+    _check_sums(path, sums, Progress(None), known)
     findings.damaged[:0] = sums.damaged
     findings.size_bytes += sums.size_bytes
     _check_databases(path, findings)
 
 
-def _check_sums(path: str, findings: _Findings, progress: Progress) -> None:
+def _check_sums(path: str, findings: _Findings, progress: Progress, known: Mapping[str, str]) -> None:
+    """Compare files with SHA256SUMS.txt.
+
+    :param known: SHA-256 of those that were just read from the disk
+    """
     try:
         digests = layout.read_sums(path)
     except IntegrityError as error:
@@ -127,7 +127,7 @@ def _check_sums(path: str, findings: _Findings, progress: Progress) -> None:
     names = sorted(digests.keys() & present)
     sizes = {name: os.lstat(os.path.join(path, name)).st_size for name in names}
     progress.start("verify", files_total=len(names), bytes_total=sum(sizes.values()))
-    for name, problem in ordered_map(lambda name: (name, _compare(path, name, digests[name])), names):
+    for name, problem in ordered_map(lambda name: (name, _compare(path, name, digests[name], known.get(name))), names):
         progress.advance(files=1, size_bytes=sizes[name])
         findings.size_bytes += sizes[name]
         if problem:
@@ -145,12 +145,16 @@ def _check_base(keeper: Vault, checkpoint_id: str, findings: _Findings, progress
         findings.add(f"base/{damage['artifact']}", damage["path"], str(damage["problem"]))
 
 
-def _compare(path: str, name: str, digest: str) -> Optional[str]:
+def _compare(path: str, name: str, digest: str, known: Optional[str] = None) -> Optional[str]:
     target = os.path.join(path, name)
     if os.path.islink(target):
         return "replaced by a link"
     try:
-        return None if layout.sha256_of_file(target) == digest else f"its SHA-256 is not the one in {layout.SUMS}"
+        return (
+            None
+            if (known or layout.sha256_of_file(target)) == digest
+            else f"its SHA-256 is not the one in {layout.SUMS}"
+        )
     except OSError as error:
         return f"cannot be read: {error.strerror}"
 
@@ -160,34 +164,27 @@ def _archive_name(path: str) -> str:
     return layout.CHANGES if os.path.exists(os.path.join(path, layout.CHANGES)) else layout.ARCHIVE
 
 
-def _check_archive(path: str, findings: _Findings, progress: Progress) -> None:
+def _check_archive(path: str, findings: _Findings, progress: Progress) -> dict[str, str]:
+    """Check all that the archive holds; returns its name and SHA-256, where it could be read in one go."""
     progress.start("verify")
+    sha256 = None
+    archive = _archive_name(path)
     try:
-        archive = _archive_name(path)
-        with ArchiveReader(path, archive=archive) as reader:
-            for group, problems in _check_groups(reader):
-                findings.entries += len(group.entries)
-                size = sum(entry.size_bytes for entry in group.entries)
-                findings.size_bytes += size
-                progress.advance(files=len(group.entries), size_bytes=size)
-                for entry_path, problem in problems:
+        with ArchiveReader(path, archive=archive) as reader, ArchiveCheck(reader) as check:
+            damaged = []
+            for part in check.parts():
+                findings.entries += part.entries
+                findings.size_bytes += part.size_bytes
+                progress.advance(files=part.entries, size_bytes=part.size_bytes)
+                if part.problems:
+                    damaged.append(part)
+            for part in sorted(damaged):
+                for entry_path, problem in part.problems:
                     findings.add(archive, entry_path, problem)
+            sha256 = check.sha256()
     except IntegrityError as error:
         findings.add(layout.INDEX, None, str(error))
-
-
-def _check_groups(reader: ArchiveReader) -> Iterator[tuple[Group, list[tuple[Optional[str], str]]]]:
-    """Groups and their problems; small groups on all cores, a large file's frames on all cores."""
-    return ordered_map(lambda group: (group, _problems(reader, group)), reader.groups())
-
-
-def _problems(reader: ArchiveReader, group: Group) -> list[tuple[Optional[str], str]]:
-    try:
-        reader.check_group(group)
-    except IntegrityError as error:
-        # one damaged frame takes all its entries along: what is in it cannot be told apart any more
-        return [(entry.path, str(error)) for entry in group.entries] or [(None, str(error))]
-    return []
+    return {archive: sha256} if sha256 else {}
 
 
 def _check_databases(path: str, findings: _Findings) -> None:
