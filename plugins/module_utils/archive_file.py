@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The archive as a file that grows: frames are appended, or copied from an earlier archive, and all is summed up.
 
-Where an earlier archive is at hand a process of its own copies, and sums up behind whoever appends. In a thread both
-would wait for the thread that walks the project, and that one for them: two cores did the work of one.
+Where an earlier archive is at hand a process of its own does that. In a thread it would wait for the thread that walks
+the project, and that one for it: two cores did the work of one.
 
 Of two sums, of each frame before it is copied and of the new archive, one is saved as long as the new archive begins as
 the earlier one does: where nothing changed it ends so too, and then it is whole if its sum is that of the earlier one.
@@ -26,9 +26,7 @@ from .past_cache import BLOCK_BYTES, AlignedMemory, PastCacheReader
 from .processes import Worker, worker_where_it_helps
 from .vault_file import VaultFile
 
-#: So often the process is told how far the file has come, and the disk gets something to do.
-_TELL_BYTES = 16 * 1024 * 1024
-#: So much it may be asked to do before it has done any of it.
+#: So much the process may be asked to do before it has done any of it.
 _ASKED_AT_MOST = 64
 #: So much may be compared with its digests late: where that has to be, it is read a second time.
 _UNCHECKED_BYTES = 1024 * 1024 * 1024
@@ -39,8 +37,8 @@ class DamagedFramesError(IntegrityError):
     """Frames of the earlier archive are not what its index says; whoever asked to copy them may do without."""
 
 
-class _Follower:
-    """Copies into the file and sums it up from its beginning, in this process or another.
+class _Writing:
+    """Writes the file and sums it up, in this process or another.
 
     :param earlier: where frames are copied from
     :param earlier_sha256: of that archive; empty where nobody knows it
@@ -51,27 +49,61 @@ class _Follower:
         self._earlier = earlier
         self._earlier_sha256 = earlier_sha256
         self._digest = hashlib.sha256()
-        self._at = 0  # so far it is summed up
+        self._at = 0  # so long the file is
         self._marked = (0, self._digest)
         self._is_as_earlier = True  # so far the new archive begins as the earlier one does
         self._unchecked: list[tuple[Sequence[Frame], bool]] = []  # of that, what nobody compared with its digests
         self._source: Optional[PastCacheReader] = None  # of the earlier archive
         self._rooms = [AlignedMemory(), AlignedMemory()]
-        self._threads: Optional[ThreadPoolExecutor] = None
+        self._thread: Optional[ThreadPoolExecutor] = None
         self._summing_up: Optional[Future[None]] = None
-        self._writing: Optional[Future[None]] = None
 
-    def use_threads(self) -> None:
-        """Sum up and write beside the reading. Only where nothing else of this process would wait for that."""
-        self._threads = self._threads or ThreadPoolExecutor(max_workers=2)
+    def use_a_thread(self) -> None:
+        """Sum up beside the reading and writing. Only where nothing else of this process would wait for that."""
+        self._thread = self._thread or ThreadPoolExecutor(max_workers=1)
 
-    def add(self, data: Union[bytes, memoryview]) -> None:
-        """Sum up what was just appended."""
+    def append(self, data: bytes) -> None:
+        """Append a frame.
+
+        :raises VaultError: when it cannot be written
+        """
+        self._is_as_earlier = False
+        self._stream.write(data)
+        self._sum_up(data)
+
+    def copy(self, frames: Sequence[Frame]) -> None:
+        """Append frames that follow one another in the earlier archive; none, where one is known to be damaged.
+
+        :raises DamagedFramesError: when one of these, or of an earlier call, is damaged
+        """
+        if self._earlier is None:
+            raise ValueError("There is no earlier archive to copy from.")
+        begin = frames[0].offset
+        self._is_as_earlier = self._is_as_earlier and begin == self._at
+        is_late = self._is_as_earlier and self._at < _UNCHECKED_BYTES
+        self._source = self._source or PastCacheReader(self._earlier.fileno())
+        self._rooms.reverse()  # what is in the other one may still be summed up
+        with telling_of_damage():
+            if not self._is_as_earlier:
+                self._check_late()
+            data = self._earlier.unchecked_frames(frames, self._source, self._rooms[0])
+            if not is_late:
+                check_frames(frames, data)
+        is_shared = self._stream.append_clone(self._earlier.fileno(), begin, len(data))
+        if not is_shared and (begin - self._at) % BLOCK_BYTES == 0:
+            self._stream.write_aligned(data)
+        elif not is_shared:
+            self._stream.write(data)
+        if is_late:
+            self._unchecked.append((frames, is_shared))
+        self._sum_up(data)
+
+    def _sum_up(self, data: Union[bytes, memoryview]) -> None:
         digest = self._settled_digest()
-        if self._threads is None:
+        if self._thread is None:
             digest.update(data)
         else:
-            self._summing_up = self._threads.submit(digest.update, data)
+            self._summing_up = self._thread.submit(digest.update, data)
         self._at += len(data)
 
     def _settled_digest(self) -> Any:
@@ -81,72 +113,13 @@ class _Follower:
             self._summing_up = None
         return self._digest
 
-    def read_again(self, frames: Sequence[tuple[int, str]]) -> None:
-        """Sum up frames that were appended, of these lengths and SHA-256: what the sum says is what was meant.
-
-        :raises VaultError: when they are not what was written
-        """
-        self._is_as_earlier = False
-        for length_bytes, sha256 in frames:
-            data = self._stream.read_at(self._at, length_bytes)
-            if hashlib.sha256(data).hexdigest() != sha256:
-                raise VaultError(_NOT_WHAT_WAS_WRITTEN)
-            self.add(data)
-
-    def copy(self, frames: Sequence[Frame]) -> None:
-        """Append frames that follow one another in the earlier archive; none, where one is known to be damaged.
-
-        :raises DamagedFramesError: when one of these, or of an earlier call, is damaged
-        """
-        if self._earlier is None:
-            raise ValueError("There is no earlier archive to copy from.")
-        self._is_as_earlier = self._is_as_earlier and frames[0].offset == self._at
-        is_late = self._is_as_earlier and self._at < _UNCHECKED_BYTES
-        with telling_of_damage():
-            if not self._is_as_earlier:
-                self._check_late()
-            data = self._read(self._earlier, frames)
-            if not is_late:
-                check_frames(frames, data)
-        is_shared = self._stream.clone_at(self._at, self._earlier.fileno(), frames[0].offset, len(data))
-        if not is_shared:
-            self._write(data)
-        if is_late:
-            self._unchecked.append((frames, is_shared))
-        self.add(data)
-
-    def _read(self, earlier: ArchiveReader, frames: Sequence[Frame]) -> memoryview:
-        """Frames of the earlier archive, in memory that they can be written from."""
-        self._source = self._source or PastCacheReader(earlier.fileno())
-        self._rooms.reverse()  # what is in the other one may still be written and summed up
-        room = self._rooms[0]
-        if (frames[0].offset - self._at) % BLOCK_BYTES == 0:
-            return earlier.unchecked_frames(frames, self._source, room)
-        data = earlier.unchecked_frames(frames, self._source)
-        moved = room.at(self._at, len(data))
-        moved[:] = data
-        return moved
-
-    def _write(self, data: memoryview) -> None:
-        self._settle_writing()
-        if self._threads is None:
-            self._stream.write_at(self._at, data)
-        else:
-            self._writing = self._threads.submit(self._stream.write_at, self._at, data)
-
-    def _settle_writing(self) -> None:
-        """What was copied is in the file."""
-        if self._writing is not None:
-            self._writing.result()
-            self._writing = None
-
     def _check_late(self) -> None:
         """Compare with their digests the frames that nobody compared yet, as they stand in the new archive now.
 
         :raises IntegrityError: when one is damaged in the earlier archive
         :raises VaultError: when only the new one has it damaged
         """
-        self._settle_writing()
+        self._stream.flush()
         for frames, is_shared in self._unchecked:
             # where blocks are shared both are the same, and those of the earlier one are in memory already
             if not is_shared and self._is_as_written(frames):
@@ -166,21 +139,21 @@ class _Follower:
         return True
 
     def mark(self) -> None:
-        """Remember the sum of all so far."""
-        self._settle_writing()
+        """What comes from here on may be taken back; nothing of it is copied."""
         self._marked = self._at, self._settled_digest().copy()
 
-    def go_back(self) -> None:
-        """Forget what was appended after the mark; nothing is copied between the two."""
+    def take_back(self) -> None:
+        """Throw away what was appended since the mark."""
         self._settled_digest()
         self._at, self._digest = self._marked[0], self._marked[1].copy()
+        self._stream.cut(self._at)
 
     def sha256(self) -> str:
-        """Sum of all so far.
+        """SHA-256 of the file, all of which the kernel has then.
 
         :raises DamagedFramesError: when one of the frames that were copied is damaged
         """
-        self._settle_writing()
+        self._stream.flush()
         sha256 = str(self._settled_digest().hexdigest())
         if self._unchecked and sha256 != self._earlier_sha256:
             with telling_of_damage():
@@ -209,13 +182,10 @@ class ArchiveFile:
     """
 
     def __init__(self, stream: VaultFile, earlier: Optional[ArchiveReader] = None, earlier_sha256: str = "") -> None:
-        self._stream = stream
-        self._follower = _Follower(stream, earlier, earlier_sha256)
-        self._worker = None if earlier is None else worker_where_it_helps(self._follow)
-        stream.keep_in_cache = self._worker is not None  # the process reads it again
+        self._writing = _Writing(stream, earlier, earlier_sha256)
+        self._worker = None if earlier is None else worker_where_it_helps(self._write)
         self._asked = 0
-        self._untold: list[tuple[int, str]] = []  # frames that the process does not know of yet
-        self._handed_out = self._marked = 0
+        self._marked = 0
         self._failure: Optional[CoraError] = None
         self.length_bytes = 0
 
@@ -226,60 +196,42 @@ class ArchiveFile:
         if self._worker is not None:
             self._worker.stop()
 
-    def append(self, data: bytes, sha256: str) -> None:
+    def append(self, data: bytes) -> None:
         """Append a frame.
 
         :raises VaultError: when it, or something before it, cannot be written
         """
-        with self._failing_for_good():
-            self._stream.write(data)
-            self.length_bytes += len(data)
-            if self._worker is None:
-                self._follower.add(data)
-            else:
-                self._untold.append((len(data), sha256))
-            if self.length_bytes - self._handed_out >= _TELL_BYTES:
-                self._hand_out()
+        self._ask("append", data)
+        self.length_bytes += len(data)
 
     def append_copy(self, frames: Sequence[Frame]) -> None:
         """Append frames that follow one another in the earlier archive.
 
         :raises DamagedFramesError: when one of these, or of an earlier call, is damaged; a later call may raise it
         """
-        with self._failing_for_good():
-            self._hand_out()
-            self._ask("copy", frames)
-            self.length_bytes += sum(frame.length_bytes for frame in frames)
-            self._handed_out = self.length_bytes
-            self._stream.go_to(self.length_bytes)
+        self._ask("copy", frames)
+        self.length_bytes += sum(frame.length_bytes for frame in frames)
 
     def mark(self) -> None:
-        """What comes from here on may be taken back."""
-        with self._failing_for_good():
-            self._hand_out()
-            self._ask("mark")
-            self._marked = self.length_bytes
+        """What comes from here on may be taken back; nothing of it is copied."""
+        self._ask("mark")
+        self._marked = self.length_bytes
 
     def take_back(self) -> None:
         """Throw away what was appended since the mark."""
-        with self._failing_for_good():
-            self._untold.clear()
-            self._ask("go_back")
-            self._await_all()  # nobody reads any more what is cut off now
-            self._stream.cut(self._marked)
-            self.length_bytes = self._handed_out = self._marked
+        self._ask("take_back")
+        self.length_bytes = self._marked
 
     def sha256(self) -> str:
         """SHA-256 of the whole file, once everything is in it and every frame that was copied is known to be whole.
 
         :raises DamagedFramesError: when one is damaged
         """
+        answer = self._ask("sha256")
         with self._failing_for_good():
-            if self._worker is None:
-                return self._follower.sha256()
-            self._hand_out()
-            self._ask("sha256")
-            return str(self._await_all())
+            while self._worker is not None and self._asked:
+                answer = self._await_one(self._worker)
+        return str(answer)
 
     @contextmanager
     def _failing_for_good(self) -> Iterator[None]:
@@ -291,35 +243,23 @@ class ArchiveFile:
             self._failure = error
             raise
 
-    def _hand_out(self) -> None:
-        """What was appended goes to the kernel, and from there to the disk; the process hears of it."""
-        self._stream.flush()
-        self._handed_out = self.length_bytes
-        if self._untold:
-            self._ask("read_again", self._untold)
-            self._untold = []
-
-    def _ask(self, what: str, *arguments: Any) -> None:
-        if self._worker is None:
-            getattr(self._follower, what)(*arguments)
-            return
-        while self._asked and (self._asked >= _ASKED_AT_MOST or self._worker.has_answered):
-            self._await_one(self._worker)
-        self._worker.send((what, arguments))
-        self._asked += 1
+    def _ask(self, what: str, *arguments: Any) -> Any:
+        """Returns what it answers, where that is not a process, which answers later."""
+        with self._failing_for_good():
+            if self._worker is None:
+                return getattr(self._writing, what)(*arguments)
+            while self._asked and (self._asked >= _ASKED_AT_MOST or self._worker.has_answered):
+                self._await_one(self._worker)
+            self._worker.send((what, arguments))
+            self._asked += 1
+            return None
 
     def _await_one(self, worker: Worker) -> Any:
         self._asked -= 1
         return worker.receive()
 
-    def _await_all(self) -> Any:
-        answer = None
-        while self._worker is not None and self._asked:
-            answer = self._await_one(self._worker)
-        return answer
-
-    def _follow(self, request: tuple[str, tuple[Any, ...]]) -> Any:
+    def _write(self, request: tuple[str, tuple[Any, ...]]) -> Any:
         """What the process does."""
         what, arguments = request
-        self._follower.use_threads()
-        return getattr(self._follower, what)(*arguments)
+        self._writing.use_a_thread()
+        return getattr(self._writing, what)(*arguments)

@@ -310,7 +310,7 @@ class ArchiveWriter:
         frames = []
         for data, content_bytes, sha256 in built.frames:
             frames.append(Frame(self._written, self._file.length_bytes, len(data), content_bytes, sha256))
-            self._file.append(data, sha256)
+            self._file.append(data)
             self._written += 1
         return frames
 

@@ -13,6 +13,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Union
 
 from .durable import fail, remove_if_there
 from .past_cache import BLOCK_BYTES, AlignedMemory, PastCacheWriter
@@ -68,7 +69,7 @@ class VaultFile:
         except OSError as error:
             fail(error, action, self._path)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Union[bytes, memoryview]) -> None:
         """Append bytes."""
         rest = memoryview(data)
         while rest:
@@ -91,21 +92,17 @@ class VaultFile:
                 self._past_cache.write_at(self._at, collected)
         self._go_to(self._at + len(collected))
 
-    def go_to(self, offset: int) -> None:
-        """Append from this offset on, once what is before it was put there."""
-        self.flush()
-        self._go_to(offset)
+    def write_aligned(self, data: memoryview) -> None:
+        """Append what stands in :class:`AlignedMemory` for the offset at which this file ends now."""
+        if self._collected_bytes:
+            self.write(data)
+            return
+        with self._failing_to("write"):
+            self._past_cache.write_at(self._at, data)
+        self._go_to(self._at + len(data))
 
     def _go_to(self, offset: int) -> None:
         self._room, self._collected_bytes, self._at = memoryview(b""), 0, offset
-
-    def write_at(self, at: int, data: memoryview) -> None:
-        """Put bytes at an offset, where :meth:`write` does not write.
-
-        :param data: in :class:`AlignedMemory` for this offset
-        """
-        with self._failing_to("write"):
-            self._past_cache.write_at(at, data)
 
     def read_at(self, at: int, length_bytes: int) -> bytes:
         """Bytes that were written and flushed; fewer, where somebody else cut the file."""
@@ -113,10 +110,11 @@ class VaultFile:
             return os.pread(self._fd, length_bytes, at)
 
     def cut(self, length_bytes: int) -> None:
-        """Throw away what stands beyond C(length_bytes)."""
-        self.go_to(length_bytes)
+        """Throw away what stands beyond C(length_bytes), and append there from now on."""
+        self.flush()
         with self._failing_to("write"):
             os.ftruncate(self._fd, length_bytes)
+        self._go_to(length_bytes)
 
     def clone(self, source_fd: int) -> bool:
         """Become a copy of another file that shares its blocks; False where the file system cannot do that."""
@@ -126,17 +124,19 @@ class VaultFile:
             return False  # whatever is wrong (other file system, none that shares, no room) writing will show
         return True
 
-    def clone_at(self, at: int, source_fd: int, offset: int, length_bytes: int) -> bool:
-        """Put bytes of another file at an offset by sharing their blocks; False where that cannot be.
+    def append_clone(self, source_fd: int, offset: int, length_bytes: int) -> bool:
+        """Append bytes of another file by sharing their blocks; False where that cannot be.
 
         All of it has to be whole blocks.
         """
-        if (offset | length_bytes | at) % BLOCK_BYTES:
+        if (offset | length_bytes | (self._at + self._collected_bytes)) % BLOCK_BYTES:
             return False
+        self.flush()
         try:
-            fcntl.ioctl(self._fd, _FICLONERANGE, struct.pack("qQQQ", source_fd, offset, length_bytes, at))
+            fcntl.ioctl(self._fd, _FICLONERANGE, struct.pack("qQQQ", source_fd, offset, length_bytes, self._at))
         except OSError:
             return False  # as of clone()
+        self._go_to(self._at + length_bytes)
         return True
 
     def shares_blocks(self, probe_path: str) -> bool:

@@ -179,7 +179,7 @@ def test_other_damage_each_time(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> No
     """A disk that fails just now: what was intact when it was looked at is not when it is copied."""
     attempts: list[int] = []
 
-    def failing(_self: ArchiveReader, frames: Sequence[Frame]) -> bytes:
+    def failing(_self: ArchiveReader, frames: Sequence[Frame], *_how: object) -> memoryview:
         attempts.append(len(frames))
         raise IntegrityError("Bytes 0 to 1 of the archive are damaged.")
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils import durable, extract, processes
 from ansible_collections.cora.backup.plugins.module_utils.errors import CoraError, RestoreError, SettingsError
-from ansible_collections.cora.backup.plugins.module_utils.extract import WORTH_PROCESSES_BYTES
+from ansible_collections.cora.backup.plugins.module_utils.processes import WORTH_PROCESSES_BYTES
 from ansible_collections.cora.backup.plugins.module_utils.settings import Service
 from ansible_collections.cora.backup.plugins.module_utils.undo import undo_last
 from ansible_collections.cora.backup.plugins.module_utils.writing_out import WritingOut
