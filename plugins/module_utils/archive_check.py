@@ -10,10 +10,8 @@ is one long chain in this process; what was just read is checked beside that by 
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from typing import NamedTuple, Optional
 
 from .archive_reader import ArchiveReader, Group
@@ -21,7 +19,7 @@ from .errors import IntegrityError
 from .frame_loader import FrameLoader, LoadedFrames
 from .parallel import cores, ordered_map
 from .past_cache import AlignedMemory
-from .processes import WORTH_PROCESSES_BYTES, forked_map
+from .processes import WORTH_PROCESSES_BYTES, Crew, where_processes_help
 
 #: Of the archive: read at once, and checked by one process.
 _LOT_BYTES = 4 * 1024 * 1024
@@ -29,6 +27,9 @@ _LOT_BYTES = 4 * 1024 * 1024
 _HELD_FRAMES = 2
 #: The last group of a lot begins before it is full, and frames of what cannot be compressed are a little longer.
 _SLOT_BYTES = _LOT_BYTES + _HELD_FRAMES * 5 * 1024 * 1024
+
+#: One thread reads for all of them, and sums up.
+_WORKERS_AT_MOST = 6
 
 #: Paths and what is wrong with them; no path where it is not that of an entry.
 Problems = list[tuple[Optional[str], str]]
@@ -60,6 +61,10 @@ class _Lot(NamedTuple):
     checked: Optional[Checked] = None
 
 
+#: What came out, and the slot that is not needed any more.
+_Done = tuple[Optional[int], Checked]
+
+
 class ArchiveCheck:
     """One check of one archive, to be closed.
 
@@ -72,18 +77,22 @@ class ArchiveCheck:
         self._is_summed = True
         self._summing = ThreadPoolExecutor(max_workers=1)
         self._loader = FrameLoader(reader, from_disk=True, on_read=self._sum_up)
-        self._in_processes = (
-            reader.size_bytes >= WORTH_PROCESSES_BYTES and cores() > 1 and threading.active_count() == 1
-        )
+        count = min(cores(), _WORKERS_AT_MOST)
         # more than are looked ahead, and waited for
-        self._slots = [AlignedMemory(shared_bytes=_SLOT_BYTES) for _number in range(3 * cores() + 2)]
+        self._slots = [AlignedMemory(shared_bytes=_SLOT_BYTES) for _number in range(3 * count + 2)]
         self._summed: list[Optional[Future[None]]] = [None] * len(self._slots)
         self._free = list(range(len(self._slots)))
+        self._threads = count
+        self._crew: Optional[Crew[_Lot, _Done]] = None
+        if reader.size_bytes >= WORTH_PROCESSES_BYTES:
+            self._crew = where_processes_help(lambda: Crew(self._check, count))
 
     def __enter__(self) -> ArchiveCheck:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        if self._crew is not None:
+            self._crew.close()
         self._summing.shutdown(wait=True, cancel_futures=True)
         self._loader.close()
 
@@ -93,12 +102,14 @@ class ArchiveCheck:
         :raises IntegrityError: when the index is damaged, or does not cover the archive without a gap
         """
         lots = self._lots()
-        results = forked_map(self._check, lots) if self._in_processes else ordered_map(self._check, lots)
-        with closing(results):
-            for slot, checked in results:
-                if slot is not None:
-                    self._free.append(slot)
-                yield checked
+        if self._crew is not None:
+            results = self._crew.map(lots)
+        else:
+            results = ordered_map(self._check, lots, workers=self._threads)
+        for slot, checked in results:
+            if slot is not None:
+                self._free.append(slot)
+            yield checked
 
     def sha256(self) -> Optional[str]:
         """Of the whole archive, once all parts were taken; None where it could not be read in one go."""
@@ -141,8 +152,7 @@ class ArchiveCheck:
             return _Lot(number, groups)
         return _Lot(number, groups, slot)
 
-    def _check(self, lot: _Lot) -> tuple[Optional[int], Checked]:
-        """What is wrong in a lot, and the slot that is not needed any more."""
+    def _check(self, lot: _Lot) -> _Done:
         if lot.checked is not None:
             return None, lot.checked
         content_of = self._reader.frame

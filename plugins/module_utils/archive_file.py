@@ -138,6 +138,11 @@ class _Writing:
             return False
         return True
 
+    def close(self) -> None:
+        """Leave both archives to whoever opened them."""
+        if self._source is not None:
+            self._source.close()
+
     def mark(self) -> None:
         """What comes from here on may be taken back; nothing of it is copied."""
         self._marked = self._at, self._settled_digest().copy()
@@ -195,6 +200,7 @@ class ArchiveFile:
     def __exit__(self, *exc_info: object) -> None:
         if self._worker is not None:
             self._worker.stop()
+        self._writing.close()
 
     def append(self, data: bytes) -> None:
         """Append a frame.

@@ -248,7 +248,8 @@ class TreeExtractor:
         count = 0
         writing_out = WritingOut(self._target) if reader.size_bytes >= WORTH_PROCESSES_BYTES else nullcontext()
         # closed whatever happens, so that nobody writes any more when the directories are dressed
-        with writing_out as out, closing(self._written(reader, hidden)) as done:
+        loader = FrameLoader(reader)
+        with writing_out as out, closing(loader), closing(self._written(reader, loader, hidden)) as done:
             for written in done:
                 self._directories += written.directories
                 self._links += written.links
@@ -259,9 +260,7 @@ class TreeExtractor:
                     out.go_on()
         return count
 
-    def _written(self, reader: ArchiveReader, hidden: set[str]) -> Generator[_Written, None, None]:
-        loader = FrameLoader(reader)
-
+    def _written(self, reader: ArchiveReader, loader: FrameLoader, hidden: set[str]) -> Generator[_Written, None, None]:
         def extract(groups: list[Group]) -> _Written:
             written = _Written()
             known = len(self._metadata.warnings)

@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from multiprocessing.connection import Pipe, wait
 from typing import Any, Callable, Generic, Optional, TypeVar
 
@@ -160,25 +160,46 @@ def finished_after(function: Callable[[], None]) -> Iterator[None]:
         worker.stop()
 
 
+class Crew(Generic[T, R]):
+    """Some workers that call the same function; to be closed, and none is there any more then.
+
+    :param count: how many
+    :raises OSError: when there can be no more processes
+    """
+
+    def __init__(self, function: Callable[[T], R], count: int) -> None:
+        self._workers: list[Worker] = []
+        try:
+            for _number in range(count):
+                self._workers.append(Worker(function, self._workers))
+        except BaseException:
+            self.close()
+            raise
+
+    def map(self, items: Iterable[T]) -> Iterator[R]:
+        """Results as they come; each worker has one item at a time. An exception of the function is raised here.
+
+        :raises WorkerError: when a worker is killed
+        """
+        return _spread(iter(items), self._workers)
+
+    def close(self) -> None:
+        """End all of them, whatever they are at."""
+        for worker in self._workers:
+            worker.stop()
+
+
 def forked_map(function: Callable[[T], R], items: Iterable[T], *, workers: int = 0) -> Generator[R, None, None]:
-    """C(map) in forked processes, results as they come; each worker has one item at a time.
+    """C(map) in forked processes, results as they come.
 
     Not to be called while other threads run. Items, results and exceptions travel pickled. What C(function) keeps, it
-    keeps in its own process. An exception of it is raised here. Once this generator ends or is closed no worker is
-    there any more.
+    keeps in its own process. Once this generator ends or is closed no worker is there any more.
 
     :param workers: processes; 0 for one a core
     :raises WorkerError: when a worker is killed
     """
-    source = iter(items)
-    started: list[Worker] = []
-    try:
-        for _number in range(workers or cores()):
-            started.append(Worker(function, started))
-        yield from _spread(source, started)
-    finally:
-        for worker in started:
-            worker.stop()
+    with closing(Crew(function, workers or cores())) as crew:
+        yield from crew.map(items)
 
 
 def _spread(source: Any, workers: Iterable[Worker]) -> Generator[Any, None, None]:
