@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import NamedTuple, Optional
 
 from .archive_reader import ArchiveReader, Group
@@ -170,7 +171,8 @@ class ArchiveCheck:
         )
 
     def _check_streamed(self, number: int, group: Group) -> _Lot:
-        checked = self._check_group(group, self._loader.stream(group.frames))
+        with closing(self._loader.stream(group.frames)) as frames:
+            checked = self._check_group(group, frames)
         if checked.problems:
             self._is_summed = False  # it may not have been read to its end
         return _Lot(number, [], checked=checked._replace(number=number))

@@ -14,8 +14,9 @@ Where it goes on otherwise, the frames up to there are compared with their diges
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, Optional, Union
 
@@ -26,8 +27,11 @@ from .past_cache import BLOCK_BYTES, AlignedMemory, PastCacheReader
 from .processes import Worker, worker_where_it_helps
 from .vault_file import VaultFile
 
-#: So much the process may be asked to do before it has done any of it.
-_ASKED_AT_MOST = 64
+#: So much may wait until the process takes it. It may have to compare what it copied with its digests, which takes a
+#: while, and meanwhile whoever walks the project goes on.
+_WAITING_AT_MOST_BYTES = 64 * 1024 * 1024
+_REQUEST_BYTES = 4096
+_PATIENCE_SECONDS = 0.05
 #: So much may be compared with its digests late: where that has to be, it is read a second time.
 _UNCHECKED_BYTES = 1024 * 1024 * 1024
 _NOT_WHAT_WAS_WRITTEN = "The new archive is not what was written: did somebody change it, or is memory bad?"
@@ -189,6 +193,9 @@ class ArchiveFile:
     def __init__(self, stream: VaultFile, earlier: Optional[ArchiveReader] = None, earlier_sha256: str = "") -> None:
         self._writing = _Writing(stream, earlier, earlier_sha256)
         self._worker = None if earlier is None else worker_where_it_helps(self._write)
+        self._sender = ThreadPoolExecutor(max_workers=1)
+        self._waiting: deque[tuple[Future[None], int]] = deque()  # requests that the process has not taken
+        self._waiting_bytes = 0
         self._asked = 0
         self._marked = 0
         self._failure: Optional[CoraError] = None
@@ -198,8 +205,10 @@ class ArchiveFile:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self._sender.shutdown(wait=False, cancel_futures=True)
         if self._worker is not None:
             self._worker.stop()
+        self._sender.shutdown(wait=True)
         self._writing.close()
 
     def append(self, data: bytes) -> None:
@@ -236,7 +245,7 @@ class ArchiveFile:
         answer = self._ask("sha256")
         with self._failing_for_good():
             while self._worker is not None and self._asked:
-                answer = self._await_one(self._worker)
+                answer = self._hear(self._worker)
         return str(answer)
 
     @contextmanager
@@ -254,13 +263,26 @@ class ArchiveFile:
         with self._failing_for_good():
             if self._worker is None:
                 return getattr(self._writing, what)(*arguments)
-            while self._asked and (self._asked >= _ASKED_AT_MOST or self._worker.has_answered):
-                self._await_one(self._worker)
-            self._worker.send((what, arguments))
-            self._asked += 1
+            self._send(self._worker, (what, arguments), _REQUEST_BYTES + sum(map(len, arguments)))
             return None
 
-    def _await_one(self, worker: Worker) -> Any:
+    def _send(self, worker: Worker, request: tuple[str, tuple[Any, ...]], size_bytes: int) -> None:
+        """Have it sent, once there is room for it. Hears all answers until then, or the process would wait for that."""
+        while True:
+            while self._asked and worker.has_answered:
+                self._hear(worker)
+            while self._waiting and self._waiting[0][0].done():
+                sent, sent_bytes = self._waiting.popleft()
+                sent.result()
+                self._waiting_bytes -= sent_bytes
+            if not self._waiting or self._waiting_bytes + size_bytes <= _WAITING_AT_MOST_BYTES:
+                break
+            wait([self._waiting[0][0]], timeout=_PATIENCE_SECONDS)
+        self._waiting.append((self._sender.submit(worker.send, request), size_bytes))
+        self._waiting_bytes += size_bytes
+        self._asked += 1
+
+    def _hear(self, worker: Worker) -> Any:
         self._asked -= 1
         return worker.receive()
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -108,7 +108,7 @@ class FrameLoader:
         except Empty:
             return AlignedMemory()  # there come to be as many as are looked ahead
 
-    def stream(self, frames: Sequence[Frame]) -> Iterator[bytes]:
+    def stream(self, frames: Sequence[Frame]) -> Generator[bytes, None, None]:
         """Content of the frames of a large file, read ahead, and unpacked on all cores.
 
         :raises IntegrityError: when one is not what the index says

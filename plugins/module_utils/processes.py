@@ -160,6 +160,27 @@ def finished_after(function: Callable[[], None]) -> Iterator[None]:
         worker.stop()
 
 
+@contextmanager
+def apart(function: Callable[[], R]) -> Iterator[Callable[[], R]]:
+    """The function, to be called once in the C(with) block, in a process that is forked before that: threads which are
+    started meanwhile would keep it from starting processes itself. Where there can be none it is called as it is.
+    """
+    worker = worker_where_it_helps(lambda _nothing: function())
+    if worker is None:
+        yield function
+        return
+
+    def call() -> R:
+        worker.send(None)
+        result: R = worker.receive()
+        return result
+
+    try:
+        yield call
+    finally:
+        worker.stop()
+
+
 class Crew(Generic[T, R]):
     """Some workers that call the same function; to be closed, and none is there any more then.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from pathlib import Path
 
 from ..context import Context
@@ -26,6 +27,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(context: Context, options: Namespace) -> int:
     """Check a backup."""
+    from ansible_collections.cora.backup.plugins.module_utils.processes import apart
     from ansible_collections.cora.backup.plugins.module_utils.summary import verify_summary
     from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
 
@@ -34,8 +36,10 @@ def run(context: Context, options: Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="cora-verify-") as directory:
         progress_file = Path(directory, "progress.jsonl")
         progress_file.touch()
-        with Progress(progress_file, quiet=context.output.as_json):
-            result = verify_backup(context.vault, backup_id, quick=options.quick, progress_file=str(progress_file))
+        check = partial(verify_backup, context.vault, backup_id, quick=options.quick, progress_file=str(progress_file))
+        # the progress that is shown is a thread
+        with apart(check) as verify, Progress(progress_file, quiet=context.output.as_json):
+            result = verify()
     context.output.document(result)
     context.output.say(verify_summary(result))
     return DONE if result["ok"] else FAILED
