@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Optional
 
 from . import layout, system_info
 from .archive_writer import ArchiveTotals
+from .critical_gone import Gone, gone_rows
 from .git_repo import GitRepo
 from .gzip_frames import codec_name
 from .ids import id_timestamp
@@ -28,6 +29,7 @@ def report(
     totals: ArchiveTotals,
     unsealable: Optional[str],
     *,
+    gone: Collection[Gone] = (),
     duration_seconds: float,
 ) -> dict[str, Any]:
     """REPORT.json; docs/report.schema.json describes it."""
@@ -50,6 +52,7 @@ def report(
         "codec": codec_name(),
         "duration_seconds": round(duration_seconds, 3),
         "critical": taken.critical,
+        "critical_gone": gone_rows(gone),
         "databases": taken.databases,
         "cut_logs": taken.cut_logs,
         "large_files": len(taken.large_files),

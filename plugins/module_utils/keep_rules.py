@@ -92,6 +92,7 @@ class Saved:
     :param verified: the result of the last full check; None where there was none
     :param incomplete: files could not be read when it was made
     :param size_bytes: what it takes on disk
+    :param last_of: how many critical files, gone from the project since, no later backup holds
     """
 
     state_id: str
@@ -104,6 +105,7 @@ class Saved:
     pinned: bool = False
     tags: tuple[str, ...] = ()
     size_bytes: int = 0
+    last_of: int = 0
 
 
 @dataclass

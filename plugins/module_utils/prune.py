@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Optional
 
 from . import layout
 from .catalog import checkpoint_rows, list_backups
-from .errors import RestoreError
+from .critical_gone import gone_of
+from .errors import IntegrityError, RestoreError
 from .ids import id_time
 from .keep_rules import BACKUP, CHECKPOINT, CLOCK_TOLERANCE, RESTORE, Decision, Policy, PruneRequest, Saved
 from .names import printable
@@ -163,9 +166,22 @@ def saved_states(vault: Vault, now: datetime) -> list[Saved]:
 
     :raises VaultError: when the vault cannot be read
     """
-    rows = [(BACKUP, row) for row in list_backups(vault.root)]
-    rows += [(CHECKPOINT, row) for row in checkpoint_rows(vault.root)]
-    return [_saved(kind, row, now) for kind, row in rows]
+    backups = list_backups(vault.root)
+    rows = [(BACKUP, row) for row in backups] + [(CHECKPOINT, row) for row in checkpoint_rows(vault.root)]
+    last_of = _last_of(vault, backups)
+    return [replace(_saved(kind, row, now), last_of=last_of[row["id"]]) for kind, row in rows]
+
+
+def _last_of(vault: Vault, backups: list[dict[str, Any]]) -> Counter[str]:
+    """How many critical files that are gone each backup is the last to hold, by what the newest of each project says."""
+    newest: dict[Optional[str], str] = {}
+    for row in backups:
+        newest.setdefault(row["project"], row["id"])
+    count: Counter[str] = Counter()
+    for backup_id in newest.values():
+        with suppress(IntegrityError):
+            count.update(gone.backup_id for gone in gone_of(layout.read_report(vault.path_of(backup_id))))
+    return count
 
 
 def _saved(kind: str, row: dict[str, Any], now: datetime) -> Saved:

@@ -147,6 +147,9 @@ class _Rules:
         count = self._needed[saved.state_id]
         if count:
             reasons.append(f"the base of {count} kept checkpoint{'s' if count > 1 else ''}")
+        if saved.last_of:
+            files = "a critical file" if saved.last_of == 1 else f"{saved.last_of} critical files"
+            reasons.append(f"the last to hold {files} that the project has no more")
         reasons += self._found[saved.state_id]
         within = self._policy.keep_within_days
         if within and self._reference - saved.made_at <= timedelta(days=within):

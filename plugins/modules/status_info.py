@@ -109,6 +109,11 @@ critical:
   returned: success
   type: list
   elements: dict
+critical_gone:
+  description: Critical files that the project has no more, and the last backup that holds each.
+  returned: success
+  type: list
+  elements: dict
 large_files:
   description: Files over the limit in the newest backup.
   returned: success
