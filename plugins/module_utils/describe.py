@@ -52,7 +52,7 @@ def report(
         "codec": codec_name(),
         "duration_seconds": round(duration_seconds, 3),
         "critical": taken.critical,
-        "critical_gone": gone_rows(gone),
+        **({"critical_gone": gone_rows(gone)} if gone else {}),
         "databases": taken.databases,
         "cut_logs": taken.cut_logs,
         "large_files": len(taken.large_files),
