@@ -64,7 +64,9 @@ def gone_of(report: dict[str, Any]) -> list[Gone]:
     """What REPORT.json of a backup carries on. Older backups say nothing of it."""
     rows = report.get("critical_gone", [])
     return [
-        Gone(row["path"], row["backup"]) for row in rows if isinstance(row, dict) and {"path", "backup"} <= set(row)
+        Gone(row["path"], row["backup"])
+        for row in rows
+        if isinstance(row, dict) and isinstance(row.get("path"), str) and isinstance(row.get("backup"), str)
     ]
 
 
@@ -79,7 +81,7 @@ def gone_text(gone: Collection[Gone]) -> str:
     paths = [printable(one.path) for one in sorted(gone)]
     more = f" and {len(paths) - _SHOWN_AT_MOST} more" if len(paths) > _SHOWN_AT_MOST else ""
     return (
-        f"Critical files that earlier backups hold are gone from the project: {', '.join(paths[:_SHOWN_AT_MOST])}{more}. "
-        f"Bring one back: cora restore {first.backup_id} --file {printable(first.path)}. "
+        "Critical files that earlier backups hold are gone from the project: "
+        f"{', '.join(paths[:_SHOWN_AT_MOST])}{more}. Bring one back: cora restore {first.backup_id} --file {printable(first.path)}. "
         f"Removed on purpose? Add '!{printable(first.path)}' to cora_critical."
     )

@@ -173,7 +173,7 @@ def saved_states(vault: Vault, now: datetime) -> list[Saved]:
 
 
 def _last_of(vault: Vault, backups: list[dict[str, Any]]) -> Counter[str]:
-    """How many critical files that are gone each backup is the last to hold, by what the newest of each project says."""
+    """Of how many critical files that are gone each backup is the last, by what the newest of its project says."""
     newest: dict[Optional[str], str] = {}
     for row in backups:
         newest.setdefault(row["project"], row["id"])

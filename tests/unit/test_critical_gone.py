@@ -22,7 +22,7 @@ NOTHING_KEPT = Policy(keep_last=1, keep_within_days=0)
 
 
 def gone(made: Made) -> list[dict[str, str]]:
-    rows: list[dict[str, str]] = made.report["critical_gone"]
+    rows: list[dict[str, str]] = made.report.get("critical_gone", [])
     return rows
 
 
