@@ -80,8 +80,9 @@ def gone_text(gone: Collection[Gone]) -> str:
     first = min(gone)
     paths = [printable(one.path) for one in sorted(gone)]
     more = f" and {len(paths) - _SHOWN_AT_MOST} more" if len(paths) > _SHOWN_AT_MOST else ""
+    shown = f"{', '.join(paths[:_SHOWN_AT_MOST])}{more}"
     return (
-        "Critical files that earlier backups hold are gone from the project: "
-        f"{', '.join(paths[:_SHOWN_AT_MOST])}{more}. Bring one back: cora restore {first.backup_id} --file {printable(first.path)}. "
+        f"Critical files that earlier backups hold are gone from the project: {shown}. "
+        f"Bring one back: cora restore {first.backup_id} --file {printable(first.path)}. "
         f"Removed on purpose? Add '!{printable(first.path)}' to cora_critical."
     )
