@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils import processes
 from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError, WorkerError
-from ansible_collections.cora.backup.plugins.module_utils.processes import finished_after, forked_map
+from ansible_collections.cora.backup.plugins.module_utils.processes import apart, finished_after, forked_map
 from support.tools import assert_no_child_is_left
 
 COLLECTIONS = Path(__file__).resolve().parents[2] / "playbooks" / "collections"
@@ -179,4 +180,29 @@ def test_finished_after_waits_for_nobody_when_the_block_fails(monkeypatch: pytes
     monkeypatch.setattr(processes, "cores", lambda: 4)
     with pytest.raises(KeyError), finished_after(lambda: time.sleep(3600)):
         raise KeyError("block")
+    assert_no_child_is_left()
+
+
+@pytest.mark.parametrize("count", [4, 1], ids=["a process", "one core"])
+def test_apart_starts_processes_whatever_threads_there_are(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: count)
+    caller, done = os.getpid(), threading.Event()
+    with apart(lambda: (os.getpid(), threading.active_count())) as call:
+        thread = threading.Thread(target=done.wait)
+        thread.start()
+        pid, threads = call()
+        done.set()
+        thread.join()
+    assert (pid == caller, threads) == ((True, 2) if count == 1 else (False, 1))
+    assert_no_child_is_left()
+
+
+def test_apart_brings_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: 4)
+
+    def fail() -> None:
+        raise IntegrityError("It is damaged.")
+
+    with pytest.raises(IntegrityError, match=r"It is damaged\."), apart(fail) as call:
+        call()
     assert_no_child_is_left()
