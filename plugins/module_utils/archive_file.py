@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from typing import Any, Optional, Union
 
 from .archive_reader import ArchiveReader, check_frames
-from .errors import CoraError, IntegrityError, VaultError
+from .errors import IntegrityError, VaultError
 from .index import Frame
 from .past_cache import BLOCK_BYTES, AlignedMemory, PastCacheReader
 from .processes import Worker, worker_where_it_helps
@@ -123,13 +123,15 @@ class _Writing:
         :raises IntegrityError: when one is damaged in the earlier archive
         :raises VaultError: when only the new one has it damaged
         """
+        if not self._unchecked:
+            return
         self._stream.flush()
         for frames, is_shared in self._unchecked:
             # where blocks are shared both are the same, and those of the earlier one are in memory already
             if not is_shared and self._is_as_written(frames):
                 continue
             if self._earlier is not None:
-                self._earlier.packed_frames(frames)
+                self._earlier.check_on_disk(frames)  # what the cache has of it need not be what was copied
             if not is_shared:
                 raise VaultError(_NOT_WHAT_WAS_WRITTEN)
         self._unchecked = []
@@ -157,12 +159,16 @@ class _Writing:
         self._at, self._digest = self._marked[0], self._marked[1].copy()
         self._stream.cut(self._at)
 
-    def sha256(self) -> str:
+    def sha256(self, length_bytes: int) -> str:
         """SHA-256 of the file, all of which the kernel has then.
 
+        :param length_bytes: what whoever asked for all this takes for its length
         :raises DamagedFramesError: when one of the frames that were copied is damaged
+        :raises VaultError: when it has another length
         """
         self._stream.flush()
+        if not length_bytes == self._at == self._stream.length_bytes():
+            raise VaultError(_NOT_WHAT_WAS_WRITTEN)
         sha256 = str(self._settled_digest().hexdigest())
         if self._unchecked and sha256 != self._earlier_sha256:
             with telling_of_damage():
@@ -198,7 +204,7 @@ class ArchiveFile:
         self._waiting_bytes = 0
         self._asked = 0
         self._marked = 0
-        self._failure: Optional[CoraError] = None
+        self._failure: Optional[Exception] = None
         self.length_bytes = 0
 
     def __enter__(self) -> ArchiveFile:
@@ -242,10 +248,12 @@ class ArchiveFile:
 
         :raises DamagedFramesError: when one is damaged
         """
-        answer = self._ask("sha256")
+        answer = self._ask("sha256", self.length_bytes)
         with self._failing_for_good():
-            while self._worker is not None and self._asked:
-                answer = self._hear(self._worker)
+            if self._worker is not None:
+                self._wait_for_room(self._worker, _WAITING_AT_MOST_BYTES)  # until all of it is sent
+                while self._asked:
+                    answer = self._hear(self._worker)
         return str(answer)
 
     @contextmanager
@@ -254,7 +262,7 @@ class ArchiveFile:
             raise self._failure
         try:
             yield
-        except CoraError as error:
+        except Exception as error:  # whatever it is: something may be missing in the file now
             self._failure = error
             raise
 
@@ -263,11 +271,18 @@ class ArchiveFile:
         with self._failing_for_good():
             if self._worker is None:
                 return getattr(self._writing, what)(*arguments)
-            self._send(self._worker, (what, arguments), _REQUEST_BYTES + sum(map(len, arguments)))
+            size_bytes = _REQUEST_BYTES + sum(len(one) for one in arguments if isinstance(one, bytes))
+            self._wait_for_room(self._worker, size_bytes)
+            self._waiting.append((self._sender.submit(self._worker.send, (what, arguments)), size_bytes))
+            self._waiting_bytes += size_bytes
+            self._asked += 1
             return None
 
-    def _send(self, worker: Worker, request: tuple[str, tuple[Any, ...]], size_bytes: int) -> None:
-        """Have it sent, once there is room for it. Hears all answers until then, or the process would wait for that."""
+    def _wait_for_room(self, worker: Worker, size_bytes: int) -> None:
+        """Until so much more may wait. Hears all answers meanwhile, or the process would wait for that.
+
+        :raises WorkerError: when it was killed
+        """
         while True:
             while self._asked and worker.has_answered:
                 self._hear(worker)
@@ -276,11 +291,8 @@ class ArchiveFile:
                 sent.result()
                 self._waiting_bytes -= sent_bytes
             if not self._waiting or self._waiting_bytes + size_bytes <= _WAITING_AT_MOST_BYTES:
-                break
+                return
             wait([self._waiting[0][0]], timeout=_PATIENCE_SECONDS)
-        self._waiting.append((self._sender.submit(worker.send, request), size_bytes))
-        self._waiting_bytes += size_bytes
-        self._asked += 1
 
     def _hear(self, worker: Worker) -> Any:
         self._asked -= 1

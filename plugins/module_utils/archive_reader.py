@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Callable, NamedTuple, Optional, Union
 
@@ -234,6 +234,14 @@ class ArchiveReader:
         except OSError as error:
             raise IntegrityError(f"{printable(self.path)} cannot be read: {error.strerror}.") from error
 
+    def check_on_disk(self, frames: Sequence[Frame]) -> None:
+        """Compare frames that follow one another with their digests, as the disk holds them and not the page cache.
+
+        :raises IntegrityError: when one of them is not what the index says, or cannot be read
+        """
+        with closing(PastCacheReader(self._fd, from_disk=True)) as past_cache:
+            check_frames(frames, self.unchecked_frames(frames, past_cache))
+
     def damaged_frames(self) -> dict[int, str]:
         """Number of each frame that is damaged, and what is wrong with it. Reads the whole archive, and no content.
 
@@ -244,7 +252,7 @@ class ArchiveReader:
 
     def _what_is_wrong(self, frame: Frame) -> tuple[Frame, str]:
         try:
-            self.packed_frames([frame])
+            self.check_on_disk([frame])
         except IntegrityError as error:
             return frame, str(error)
         return frame, ""

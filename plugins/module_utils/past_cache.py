@@ -20,11 +20,14 @@ from contextlib import suppress
 from typing import Callable, Optional
 
 from .durable import c_library
+from .errors import CoraError
 
 #: Of memory, of file systems, and of nearly all disks; what needs larger ones refuses, and gets the cache.
 BLOCK_BYTES = 4096
 #: The disk has to answer before the next write: less is not worth that.
 _LEAST_BYTES = 1024 * 1024
+#: A file full of holes consists of many small pieces, which the kernel puts in order.
+_WORTH_ASKING_BYTES = 256 * 1024
 _REFUSALS = (errno.EINVAL, errno.EOPNOTSUPP)
 _SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
 _MAP_FAILED = ctypes.c_void_p(-1).value
@@ -42,7 +45,10 @@ class AlignedMemory:
             self._memory = mmap.mmap(-1, shared_bytes + 2 * BLOCK_BYTES)
 
     def at(self, offset: int, length_bytes: int) -> memoryview:
-        """Room for what stands at an offset of a file. The next call may give the same room again."""
+        """Room for what stands at an offset of a file. The next call may give the same room again.
+
+        :raises CoraError: when there is no memory
+        """
         begin = offset % BLOCK_BYTES
         return self.blocks_of(offset, length_bytes)[begin : begin + length_bytes]
 
@@ -51,8 +57,11 @@ class AlignedMemory:
         end = offset % BLOCK_BYTES + length_bytes
         end += -end % BLOCK_BYTES
         if self._memory is None or len(self._memory) < end:
-            # private, or it would be one with that of a process that is forked later
-            self._memory = mmap.mmap(-1, max(end, BLOCK_BYTES), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            try:
+                # private, or it would be one with that of a process that is forked later
+                self._memory = mmap.mmap(-1, max(end, BLOCK_BYTES), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            except OSError as error:  # the caller would take it for one of the disk
+                raise CoraError(f"There is no memory for {end} bytes of an archive: {error.strerror}.") from error
         return memoryview(self._memory)[:end]
 
 
@@ -134,7 +143,7 @@ class PastCacheWriter:
         begin, end = at, at + len(data)
         while at < end:
             at += os.pwrite(self._fd, data[at - begin :], at)
-        if end - begin >= BLOCK_BYTES:
+        if end - begin >= _WORTH_ASKING_BYTES:
             with suppress(AttributeError):  # another C library
                 length = ctypes.c_int64(end - begin)
                 c_library().sync_file_range(self._fd, ctypes.c_int64(begin), length, _SYNC_FILE_RANGE_WRITE)

@@ -56,12 +56,14 @@ class Worker:
     def send(self, item: Any) -> None:
         """Give it something to do.
 
-        :raises WorkerError: when it was killed
+        :raises WorkerError: when it was killed, or nothing can be sent
         """
         try:
             self.connection.send(item)
-        except OSError as error:
+        except (BrokenPipeError, ConnectionResetError) as error:
             raise self._died() from error
+        except OSError as error:  # it may live, and would be waited for
+            raise WorkerError(f"A worker process could not be asked: {error}.") from error
 
     @property
     def has_answered(self) -> bool:

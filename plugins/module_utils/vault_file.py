@@ -104,6 +104,11 @@ class VaultFile:
     def _go_to(self, offset: int) -> None:
         self._room, self._collected_bytes, self._at = memoryview(b""), 0, offset
 
+    def length_bytes(self) -> int:
+        """Of what the kernel has."""
+        with self._failing_to("look at"):
+            return os.fstat(self._fd).st_size
+
     def read_at(self, at: int, length_bytes: int) -> bytes:
         """Bytes that were written and flushed; fewer, where somebody else cut the file."""
         with self._failing_to("read again"):
