@@ -41,12 +41,14 @@ class Checked(NamedTuple):
 
     :param number: which part
     :param size_bytes: of the content
+    :param index_problem: what is wrong with the lines of the index that tell of it
     """
 
     number: int
     entries: int
     size_bytes: int
     problems: Problems
+    index_problem: str = ""
 
 
 class _Lot(NamedTuple):
@@ -76,11 +78,12 @@ class ArchiveCheck:
         self._reader = reader
         self._digest = hashlib.sha256()
         self._is_summed = True
+        self._index_problem = ""
         self._summing = ThreadPoolExecutor(max_workers=1)
         self._loader = FrameLoader(reader, from_disk=True, on_read=self._sum_up)
         count = min(cores(), _WORKERS_AT_MOST)
         # more than are looked ahead, and waited for
-        self._slots = [AlignedMemory(shared_bytes=_SLOT_BYTES) for _number in range(3 * count + 2)]
+        self._slots = [AlignedMemory(shared_bytes=_SLOT_BYTES) for _number in range(2 * count + 2)]
         self._summed: list[Optional[Future[None]]] = [None] * len(self._slots)
         self._free = list(range(len(self._slots)))
         self._threads = count
@@ -100,8 +103,10 @@ class ArchiveCheck:
     def parts(self) -> Iterator[Checked]:
         """All parts, as they are done.
 
-        :raises IntegrityError: when the index is damaged, or does not cover the archive without a gap
+        :raises IntegrityError: when the index is damaged, or does not cover the archive without a gap; after all that
+            could be checked
         """
+        index_problem = ""
         lots = self._lots()
         if self._crew is not None:
             results = self._crew.map(lots)
@@ -110,7 +115,10 @@ class ArchiveCheck:
         for slot, checked in results:
             if slot is not None:
                 self._free.append(slot)
+            index_problem = index_problem or checked.index_problem
             yield checked
+        if self._index_problem or index_problem:
+            raise IntegrityError(self._index_problem or index_problem)
 
     def sha256(self) -> Optional[str]:
         """Of the whole archive, once all parts were taken; None where it could not be read in one go."""
@@ -124,7 +132,7 @@ class ArchiveCheck:
         """Everything, read in the order of the archive by whoever takes these."""
         groups: list[Group] = []
         number = size_bytes = 0
-        for group in self._reader.unread_groups():
+        for group in self._groups():
             if len(group.frames) > _HELD_FRAMES:
                 yield self._load(number, groups)
                 yield self._check_streamed(number + 1, group)
@@ -136,6 +144,13 @@ class ArchiveCheck:
                 yield self._load(number, groups)
                 number, groups, size_bytes = number + 1, [], 0
         yield self._load(number, groups)
+
+    def _groups(self) -> Iterator[Group]:
+        """All that the index tells of before it is found to be damaged."""
+        try:
+            yield from self._reader.unread_groups()
+        except IntegrityError as error:
+            self._index_problem = str(error)
 
     def _load(self, number: int, groups: list[Group]) -> _Lot:
         frames = [frame for group in groups for frame in group.frames]
@@ -156,7 +171,7 @@ class ArchiveCheck:
     def _check(self, lot: _Lot) -> _Done:
         if lot.checked is not None:
             return None, lot.checked
-        content_of = self._reader.frame
+        content_of = self._reader.frame_on_disk
         if lot.slot is not None:
             frames = [frame for group in lot.groups for frame in group.frames]
             length_bytes = sum(frame.length_bytes for frame in frames)
@@ -168,6 +183,7 @@ class ArchiveCheck:
             sum(each.entries for each in checked),
             sum(each.size_bytes for each in checked),
             [problem for each in checked for problem in each.problems],
+            next((each.index_problem for each in checked if each.index_problem), ""),
         )
 
     def _check_streamed(self, number: int, group: Group) -> _Lot:
@@ -178,7 +194,10 @@ class ArchiveCheck:
         return _Lot(number, [], checked=checked._replace(number=number))
 
     def _check_group(self, group: Group, frames: Iterable[bytes]) -> Checked:
-        self._reader.read_entries(group)
+        try:
+            self._reader.read_entries(group)
+        except IntegrityError as error:
+            return Checked(0, 0, 0, [], str(error))
         problems: Problems = []
         try:
             self._reader.check_group(group, frames)

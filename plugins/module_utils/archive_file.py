@@ -203,6 +203,7 @@ class ArchiveFile:
         self._waiting: deque[tuple[Future[None], int]] = deque()  # requests that the process has not taken
         self._waiting_bytes = 0
         self._asked = 0
+        self._answer: Any = None  # the newest
         self._marked = 0
         self._failure: Optional[Exception] = None
         self.length_bytes = 0
@@ -248,13 +249,15 @@ class ArchiveFile:
 
         :raises DamagedFramesError: when one is damaged
         """
-        answer = self._ask("sha256", self.length_bytes)
+        self._ask("sha256", self.length_bytes)
         with self._failing_for_good():
             if self._worker is not None:
                 self._wait_for_room(self._worker, _WAITING_AT_MOST_BYTES)  # until all of it is sent
                 while self._asked:
-                    answer = self._hear(self._worker)
-        return str(answer)
+                    self._hear(self._worker)
+            if not isinstance(self._answer, str):
+                raise VaultError("The SHA-256 of the archive got lost.")
+            return self._answer
 
     @contextmanager
     def _failing_for_good(self) -> Iterator[None]:
@@ -266,17 +269,16 @@ class ArchiveFile:
             self._failure = error
             raise
 
-    def _ask(self, what: str, *arguments: Any) -> Any:
-        """Returns what it answers, where that is not a process, which answers later."""
+    def _ask(self, what: str, *arguments: Any) -> None:
         with self._failing_for_good():
             if self._worker is None:
-                return getattr(self._writing, what)(*arguments)
+                self._answer = getattr(self._writing, what)(*arguments)
+                return
             size_bytes = _REQUEST_BYTES + sum(len(one) for one in arguments if isinstance(one, bytes))
             self._wait_for_room(self._worker, size_bytes)
             self._waiting.append((self._sender.submit(self._worker.send, (what, arguments)), size_bytes))
             self._waiting_bytes += size_bytes
             self._asked += 1
-            return None
 
     def _wait_for_room(self, worker: Worker, size_bytes: int) -> None:
         """Until so much more may wait. Hears all answers meanwhile, or the process would wait for that.
@@ -294,9 +296,9 @@ class ArchiveFile:
                 return
             wait([self._waiting[0][0]], timeout=_PATIENCE_SECONDS)
 
-    def _hear(self, worker: Worker) -> Any:
+    def _hear(self, worker: Worker) -> None:
         self._asked -= 1
-        return worker.receive()
+        self._answer = worker.receive()
 
     def _write(self, request: tuple[str, tuple[Any, ...]]) -> Any:
         """What the process does."""

@@ -242,6 +242,16 @@ class ArchiveReader:
         with closing(PastCacheReader(self._fd, from_disk=True)) as past_cache:
             check_frames(frames, self.unchecked_frames(frames, past_cache))
 
+    def frame_on_disk(self, frame: Frame) -> bytes:
+        """Content of a frame, as the disk holds it and not the page cache.
+
+        :raises IntegrityError: when it is not what the index says, or cannot be read
+        """
+        with closing(PastCacheReader(self._fd, from_disk=True)) as past_cache:
+            packed = self.unchecked_frames([frame], past_cache)
+            check_frames([frame], packed)
+            return decompress(packed, frame.size_bytes)
+
     def damaged_frames(self) -> dict[int, str]:
         """Number of each frame that is damaged, and what is wrong with it. Reads the whole archive, and no content.
 

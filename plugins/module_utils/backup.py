@@ -20,7 +20,7 @@ from typing import Any, Optional
 from . import durable, layout
 from .archive_file import DamagedFramesError
 from .archive_writer import ArchiveTotals, ArchiveWriter
-from .critical_gone import critical_gone, gone_text
+from .critical_gone import critical_gone, gone_text, missing, reports_of
 from .defaults import SEAL_REQUIRED
 from .describe import large_files_text, manifest, report
 from .earlier_backup import EarlierBackup, open_earlier
@@ -188,12 +188,10 @@ def _write(
         os.path.join(staged, layout.MANIFEST), layout.manifest_text(manifest(settings, backup_id, repository))
     )
     taken.warnings += git_warnings + inner_repository_warnings(settings.project, taken.notes.repositories)
-    gone = critical_gone(vault, settings, taken.critical)
-    if gone:
-        taken.warnings.append(gone_text(gone))
-    document = report(
-        settings, backup_id, taken, totals, unsealable, gone=gone, duration_seconds=time.monotonic() - started
-    )
+    gone = critical_gone(reports_of(vault, settings.project), taken.critical, settings.critical)
+    if now_missing := missing(gone, settings.project):
+        taken.warnings.append(gone_text(now_missing))
+    document = report(settings, backup_id, taken, totals, unsealable, duration_seconds=time.monotonic() - started)
     layout.write_json(os.path.join(staged, layout.REPORT), document)
     layout.write_sums(staged, {**taken.plain_sums, layout.ARCHIVE: totals.sha256})
     durable.sync_files(staged)

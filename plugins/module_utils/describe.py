@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Optional
 
 from . import layout, system_info
 from .archive_writer import ArchiveTotals
-from .critical_gone import Gone, gone_rows
 from .git_repo import GitRepo
 from .gzip_frames import codec_name
 from .ids import id_timestamp
@@ -29,7 +28,6 @@ def report(
     totals: ArchiveTotals,
     unsealable: Optional[str],
     *,
-    gone: Collection[Gone] = (),
     duration_seconds: float,
 ) -> dict[str, Any]:
     """REPORT.json; docs/report.schema.json describes it."""
@@ -52,7 +50,6 @@ def report(
         "codec": codec_name(),
         "duration_seconds": round(duration_seconds, 3),
         "critical": taken.critical,
-        **({"critical_gone": gone_rows(gone)} if gone else {}),
         "databases": taken.databases,
         "cut_logs": taken.cut_logs,
         "large_files": len(taken.large_files),

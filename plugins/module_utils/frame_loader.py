@@ -15,8 +15,11 @@ from .archive_reader import ArchiveReader, check_frames
 from .errors import IntegrityError
 from .gzip_frames import decompress
 from .index import Frame
-from .parallel import ordered_map
+from .parallel import cores, ordered_map
 from .past_cache import AlignedMemory, PastCacheReader
+
+#: One thread reads for all of them, and each look ahead takes memory.
+_THREADS_AT_MOST = 6
 
 #: Has what was read used for something else too; its memory is not used again until that is done.
 OnRead = Callable[[memoryview], "Future[None]"]
@@ -53,7 +56,7 @@ class LoadedFrames:
         :raises IntegrityError: when it is not what the index says
         """
         if self.data is None:
-            return self._reader.frame(frame)
+            return self._reader.frame_on_disk(frame)
         begin = frame.offset - self._first_offset
         packed = self.data[begin : begin + frame.length_bytes]
         check_frames([frame], packed)
@@ -121,4 +124,5 @@ class FrameLoader:
             return content
 
         with ThreadPoolExecutor(max_workers=1) as reading:
-            yield from ordered_map(unpack, ((frame, reading.submit(self.load, [frame])) for frame in frames))
+            loads = ((frame, reading.submit(self.load, [frame])) for frame in frames)
+            yield from ordered_map(unpack, loads, workers=min(cores(), _THREADS_AT_MOST))

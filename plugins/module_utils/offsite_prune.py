@@ -17,7 +17,8 @@ from datetime import datetime, timezone
 from typing import Any, Optional
 
 from . import layout
-from .catalog import project_of
+from .catalog import list_backups, project_of
+from .critical_gone import last_holders
 from .errors import CoraError, IntegrityError, OffsiteError, OffsitePermissionError
 from .ids import id_time
 from .keep_rules import BACKUP, Decision, Policy, Saved
@@ -92,6 +93,8 @@ class _Run:
         removed = pruned_ids(s3)
         #: Begun by a run that was killed: no backups any more. An upload that goes on has no note of a removal.
         self.half_removed = sorted(one for one in ids if found[one] is None and one in removed)
+        rows = list_backups(self._vault.root)
+        self._last_of = last_holders(self._vault, {row["id"]: row["verified_ok"] for row in rows})
         self._states = [self._saved(one, answer) for one, answer in found.items() if answer is not None]
 
     def _saved(self, backup_id: str, answer: dict[str, Any]) -> Saved:
@@ -104,6 +107,7 @@ class _Run:
             pinned=is_pinned(self._vault, backup_id),
             tags=tuple(tags_of(self._vault, backup_id)),
             size_bytes=int(size) if size.isascii() and size.isdigit() else 0,
+            last_of=self._last_of[backup_id],
         )
 
     def _project(self, backup_id: str, answer: dict[str, Any]) -> Optional[str]:

@@ -42,7 +42,7 @@ class AlignedMemory:
     def __init__(self, shared_bytes: int = 0) -> None:
         self._memory: Optional[mmap.mmap] = None
         if shared_bytes:
-            self._memory = mmap.mmap(-1, shared_bytes + 2 * BLOCK_BYTES)
+            self._memory = _map(shared_bytes + 2 * BLOCK_BYTES, mmap.MAP_SHARED)
 
     def at(self, offset: int, length_bytes: int) -> memoryview:
         """Room for what stands at an offset of a file. The next call may give the same room again.
@@ -57,12 +57,16 @@ class AlignedMemory:
         end = offset % BLOCK_BYTES + length_bytes
         end += -end % BLOCK_BYTES
         if self._memory is None or len(self._memory) < end:
-            try:
-                # private, or it would be one with that of a process that is forked later
-                self._memory = mmap.mmap(-1, max(end, BLOCK_BYTES), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            except OSError as error:  # the caller would take it for one of the disk
-                raise CoraError(f"There is no memory for {end} bytes of an archive: {error.strerror}.") from error
+            # private, or it would be one with that of a process that is forked later
+            self._memory = _map(max(end, BLOCK_BYTES), mmap.MAP_PRIVATE)
         return memoryview(self._memory)[:end]
+
+
+def _map(size_bytes: int, flags: int) -> mmap.mmap:
+    try:
+        return mmap.mmap(-1, size_bytes, flags=flags | mmap.MAP_ANONYMOUS)
+    except OSError as error:  # which a caller would take for one of the disk
+        raise CoraError(f"There is no memory for {size_bytes} bytes of an archive: {error.strerror}.") from error
 
 
 class _Direct:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 from .errors import SettingsError
 
@@ -48,11 +48,15 @@ class PathFilter:
 
     def matches(self, path: str, *, is_dir: bool = False) -> bool:
         """Whether C(path) itself is meant. A directory's content is not asked for: a caller does not descend."""
+        return bool(self.decides(path, is_dir=is_dir))
+
+    def decides(self, path: str, *, is_dir: bool = False) -> Optional[bool]:
+        """The same; None where no pattern fits."""
         subject = f"{path}/" if is_dir else path
         for include, regex in reversed(self._rules):
             if regex.match(subject):
                 return include
-        return False
+        return None
 
 
 def _runs(pattern_class: Any, patterns: Sequence[str]) -> list[tuple[bool, list[str]]]:

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Optional
 
 from . import layout
 from .catalog import checkpoint_rows, list_backups
-from .critical_gone import gone_of
-from .errors import IntegrityError, RestoreError
+from .critical_gone import last_holders
+from .errors import RestoreError
 from .ids import id_time
 from .keep_rules import BACKUP, CHECKPOINT, CLOCK_TOLERANCE, RESTORE, Decision, Policy, PruneRequest, Saved
 from .names import printable
@@ -168,20 +166,9 @@ def saved_states(vault: Vault, now: datetime) -> list[Saved]:
     """
     backups = list_backups(vault.root)
     rows = [(BACKUP, row) for row in backups] + [(CHECKPOINT, row) for row in checkpoint_rows(vault.root)]
-    last_of = _last_of(vault, backups)
-    return [replace(_saved(kind, row, now), last_of=last_of[row["id"]]) for kind, row in rows]
-
-
-def _last_of(vault: Vault, backups: list[dict[str, Any]]) -> Counter[str]:
-    """Of how many critical files that are gone each backup is the last, by what the newest of its project says."""
-    newest: dict[Optional[str], str] = {}
-    for row in backups:
-        newest.setdefault(row["project"], row["id"])
-    count: Counter[str] = Counter()
-    for backup_id in newest.values():
-        with suppress(IntegrityError):
-            count.update(gone.backup_id for gone in gone_of(layout.read_report(vault.path_of(backup_id))))
-    return count
+    states = [_saved(kind, row, now) for kind, row in rows]
+    last_of = last_holders(vault, {saved.state_id: saved.verified for saved in states})
+    return [replace(saved, last_of=last_of[saved.state_id]) for saved in states]
 
 
 def _saved(kind: str, row: dict[str, Any], now: datetime) -> Saved:

@@ -15,7 +15,7 @@ from typing import Any, Optional
 from . import layout
 from .append_only import protection_of
 from .catalog import checkpoint_rows, list_backups
-from .critical_gone import Gone, gone_of, gone_rows, gone_text
+from .critical_gone import Gone, gone_since, gone_text, missing, reports_of
 from .errors import IntegrityError
 from .names import printable
 from .offsite_state import offsite_problems, offsite_state
@@ -154,9 +154,11 @@ def _critical(vault: Vault, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _critical_gone(vault: Vault, rows: list[dict[str, Any]]) -> list[dict[str, str]]:
     """What the newest backup has not got, as the project had it no more, and has not got it since."""
-    report = _report(vault, rows)
-    gone = [one for one in gone_of(report) if _size(os.path.join(report["project"], one.path)) is None]
-    return [{**row, "path": printable(row["path"])} for row in gone_rows(gone)]
+    project = rows[0]["project"] if rows else None
+    if not isinstance(project, str):
+        return []
+    gone = missing(gone_since(reports_of(vault, project)), project)
+    return [{"path": printable(one.path), "backup": one.holders[0]} for one in gone]
 
 
 def _size(path: str) -> Optional[int]:
@@ -240,7 +242,7 @@ def _state_problems(document: dict[str, Any], rows: list[dict[str, Any]]) -> Ite
     if rows[0]["incomplete"]:
         yield _problem(WARNING, f"The newest backup, {rows[0]['id']}, is incomplete: see its REPORT.json.")
     if document["critical_gone"]:
-        yield _problem(WARNING, gone_text([Gone(row["path"], row["backup"]) for row in document["critical_gone"]]))
+        yield _problem(WARNING, gone_text([Gone(row["path"], [row["backup"]]) for row in document["critical_gone"]]))
     missing = [entry["path"] for entry in document["critical"] if entry["size_bytes"] is None]
     if missing:
         yield _problem(

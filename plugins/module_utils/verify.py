@@ -5,26 +5,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Optional
 
 from . import layout
-from .archive_check import ArchiveCheck
+from .archive_check import ArchiveCheck, Checked
 from .archive_reader import ArchiveReader
 from .catalog import resolve_id
 from .errors import IntegrityError, VaultError
 from .inode_flags import unsealed_paths
 from .names import printable
 from .parallel import ordered_map
+from .past_cache import PastCacheReader
 from .progress import Progress
 from .saved_state import open_state
 from .sqlite_copy import check_integrity
 from .vault import Vault
+
+_CHUNK_BYTES = 4 * 1024 * 1024
 
 
 @dataclass
@@ -150,13 +155,23 @@ def _compare(path: str, name: str, digest: str, known: Optional[str] = None) -> 
     if os.path.islink(target):
         return "replaced by a link"
     try:
-        return (
-            None
-            if (known or layout.sha256_of_file(target)) == digest
-            else f"its SHA-256 is not the one in {layout.SUMS}"
-        )
+        return None if (known or _sha256_on_disk(target)) == digest else f"its SHA-256 is not the one in {layout.SUMS}"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+
+
+def _sha256_on_disk(path: str) -> str:
+    """SHA-256 of what the disk holds, whatever the page cache has of it.
+
+    :raises OSError: when it cannot be read
+    """
+    digest = hashlib.sha256()
+    with layout.open_artifact(path) as stream, closing(PastCacheReader(stream.fileno(), from_disk=True)) as past_cache:
+        at = 0
+        while data := past_cache.read_at(at, _CHUNK_BYTES):
+            digest.update(data)
+            at += len(data)
+    return digest.hexdigest()
 
 
 def _archive_name(path: str) -> str:
@@ -168,22 +183,22 @@ def _check_archive(path: str, findings: _Findings, progress: Progress) -> dict[s
     """Check all that the archive holds; returns its name and SHA-256, where it could be read in one go."""
     progress.start("verify")
     sha256 = None
+    damaged: list[Checked] = []
     archive = _archive_name(path)
     try:
         with ArchiveReader(path, archive=archive) as reader, ArchiveCheck(reader) as check:
-            damaged = []
             for part in check.parts():
                 findings.entries += part.entries
                 findings.size_bytes += part.size_bytes
                 progress.advance(files=part.entries, size_bytes=part.size_bytes)
                 if part.problems:
                     damaged.append(part)
-            for part in sorted(damaged):
-                for entry_path, problem in part.problems:
-                    findings.add(archive, entry_path, problem)
             sha256 = check.sha256()
     except IntegrityError as error:
         findings.add(layout.INDEX, None, str(error))
+    for part in sorted(damaged):
+        for entry_path, problem in part.problems:
+            findings.add(archive, entry_path, problem)
     return {archive: sha256} if sha256 else {}
 
 

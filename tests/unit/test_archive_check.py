@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -19,6 +20,7 @@ from ansible_collections.cora.backup.plugins.module_utils.archive_reader import 
 from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError, WorkerError
 from ansible_collections.cora.backup.plugins.module_utils.past_cache import _Direct
 from ansible_collections.cora.backup.plugins.module_utils.processes import WORTH_PROCESSES_BYTES, Crew
+from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
 from support.engine import Made, backup
 from support.tools import assert_no_child_is_left, tool
 
@@ -113,6 +115,38 @@ def test_another_length(copy: Path, how: str, change: str) -> None:
     os.truncate(archive, {"longer": size_bytes + 1, "shorter": size_bytes - 1, "empty": 0}[change])
     with pytest.raises(IntegrityError, match="is not as long as INDEX"):
         check(copy)
+
+
+def test_what_is_damaged_is_named_where_the_length_is_wrong_too(copy: Path, how: str) -> None:
+    archive, damaged = copy / "cora-full.tar.gz", []
+    flip(archive, 100)
+    with archive.open("ab") as stream:
+        stream.write(b"more")
+    with (
+        ArchiveReader(str(copy)) as reader,
+        ArchiveCheck(reader) as checked,
+        pytest.raises(IntegrityError, match="is not as long as INDEX"),
+    ):
+        for part in checked.parts():
+            damaged += part.problems
+    assert damaged
+
+
+def test_a_disk_that_cannot_read_what_the_cache_still_has(
+    made: Made, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool("cat", made.archive)
+
+    def fail(*_request: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(_Direct, "move", fail)
+    sha256, entries, damaged = check(made.path)
+    assert sha256 == ""
+    assert len(damaged) == entries + 1, "and the end of the archive"
+    found = verify_backup(str(made.path.parent), made.id)
+    assert not found["ok"]
+    assert "Input/output error" in str(found["damaged"])
 
 
 def test_what_the_disk_holds_counts_and_not_the_cache(made: Made, how: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,10 +105,10 @@ def test_what_is_taken_back_leaves_no_trace(earlier: ArchiveReader, tmp_path: Pa
 def test_a_damaged_frame_is_not_copied(earlier: ArchiveReader, tmp_path: Path, cores: int) -> None:
     old = frames(earlier)
     with open(earlier.path, "r+b") as damaged:
-        damaged.seek(7 * FRAME_BYTES + 1000)
+        damaged.seek(30 * FRAME_BYTES + 1000)
         damaged.write(b"rot")
     with (
-        pytest.raises(DamagedFramesError, match=f"Bytes {7 * FRAME_BYTES} to {8 * FRAME_BYTES}"),
+        pytest.raises(DamagedFramesError, match=f"Bytes {30 * FRAME_BYTES} to {31 * FRAME_BYTES}"),
         archive(tmp_path / "new", earlier) as file,
     ):
         file.append(b"before")
@@ -117,7 +117,7 @@ def test_a_damaged_frame_is_not_copied(earlier: ArchiveReader, tmp_path: Path, c
         file.sha256()
     written = (tmp_path / "new").read_bytes()
     assert b"rot" not in written
-    assert earlier.packed_frames(old[:4]) in written, "the run before it was copied"
+    assert earlier.packed_frames(old[:4]) in written, "what is before it was copied"
     assert_no_child_is_left()
 
 
@@ -286,3 +286,44 @@ def test_a_process_with_unread_answers_ends_in_silence(
             for frame in frames(earlier):
                 file.append_copy([frame])
     assert capfd.readouterr().err == ""
+
+
+def test_the_sum_is_heard_whenever_it_comes(earlier: ArchiveReader, tmp_path: Path, four_cores: None) -> None:
+    """The answer to what was asked last may be there before anybody waits for it."""
+    old = frames(earlier)
+    for number in range(20):
+        target = tmp_path / f"new{number}"
+        with archive(target, earlier) as file:
+            file.append_copy(old[:2])
+            file.append(b"x" * number)
+            digest = file.sha256()
+        assert tool("sha256sum", target).decode().split()[0] == digest
+
+
+def test_a_request_that_got_lost_is_noticed(
+    earlier: ArchiveReader, tmp_path: Path, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(VaultError, match="is not what was written"), archive(tmp_path / "new", earlier) as file:
+        file.append(b"one")
+        with monkeypatch.context() as patched:
+            patched.setattr(file, "_ask", lambda *_request: None)
+            file.append(b"two")
+        file.sha256()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(12, "Cannot allocate memory")])
+def test_what_cannot_be_sent_is_told_and_waited_for_by_nobody(
+    earlier: ArchiveReader, tmp_path: Path, four_cores: None, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(_connection: object, _item: object) -> None:
+        raise error
+
+    with archive(tmp_path / "new", earlier) as file:
+        file.append(b"one")
+        assert file._worker is not None
+        monkeypatch.setattr(type(file._worker.connection), "send", refuse)
+        for _number in range(2):
+            with pytest.raises((MemoryError, WorkerError)):
+                file.append(b"two")
+                file.sha256()
+    assert_no_child_is_left()
