@@ -49,14 +49,15 @@ _LIMITS = """\
   is SHA-256 (of each file, each frame, and the archive); the rest is Python's and the kernel's work for each file. On
   a cold cache it waits for the disk no longer: files are asked for ahead.
 - **Backup, nothing changed**: two processes. One walks and compares, 15 microseconds a file, half of it `stat` and
-  `readdir`. The other copies the archive, and sums it up in a thread beside that. On ext4 the disk has to take the
-  whole archive, and the page cache room for it; restic writes next to nothing. Of 5 GB in large files that is ten
-  seconds to its one; from 1 GiB on each byte is summed up twice. `cora save` looks at these by a `stat` each.
+  `readdir`. The other copies the archive around the page cache, and sums it up in a thread beside that. On ext4 the
+  disk has to take the whole archive, where restic writes next to nothing: of 5 GB in large files that is some seconds
+  to its one. `cora save` looks at these by a `stat` each.
 - **One file in a hundred changed**: spread evenly, these touch every fourth frame. What did not change in it is not
-  read again but unpacked, and all of the frame is compressed again: a third of the work. As frames differ from there
-  on, the copied ones are compared with their digests beside the sum of the whole. Of all CPU time, by `perf`: a fifth
-  compression both ways, a sixth SHA-256, a sixth the kernel's copying of the archive into the page cache, the rest the
-  walk and Python.
+  read again but unpacked, and all of the frame is compressed again: a third of all CPU time, by `perf`. A third is the
+  walk, the comparing and the index. The last third is the process that writes the archive: nearly half of that is
+  SHA-256, because each copied frame is compared with its digest beside the sum of the whole, and what was copied
+  before the first change is read once more for that. The two cores of the machine share one: what keeps both busy
+  at once goes slower on each, so that a shorter wait of one process for another gains little here.
 - **Full restore**: the plan, and the sums beside it, take a tenth of it; the rest is the kernel's work for each file,
   and the digest of each frame and each file, on all cores. It ends with everything on disk, which `tar` does not wait
   for.
@@ -74,7 +75,12 @@ frames copied by a process instead of threads (kept: threads kept the walk waiti
 alone), one SHA-256 for each byte of an archive that comes out as it was, and not two (kept: 3.1 s became 2.5),
 SHA-256 of the archive in a thread beside the copying (kept, now that the walk is not what everybody waits for: 2.2 s
 became 1.85), having the kernel write out at once (kept: 1.4 s of fsync at the end became 0.2), dropping what was
-copied from the page cache (no gain), asking the disk for files ahead (kept: 19 s of a first backup on a cold cache
+copied from the page cache (no gain), going around it (kept: 2.0 s became 1.5 where nothing changed, with less than
+half of the CPU time), one process that writes all of the archive instead of two (kept: a fifth less CPU with one file
+in a hundred changed), 64 MiB of frames that may wait for that process (kept: a second less waiting, though more CPU
+time on two cores that share one), more frames on their way (no gain), an archive read once by a verify, from the disk,
+and checked by processes instead of threads (kept: 3.6 s became 3.0), large files of a restore around the page cache
+(kept: a fifth less CPU, no less time), asking the disk for files ahead (kept: 19 s of a first backup on a cold cache
 became 11), modules from disk where the host is the controller (kept: 0.6 s less CPU than packed), verifying once
 where a full restore asks nobody (kept: 0.9 s less CPU), no Ansible where nothing needs it (kept: 1 s), unchanged
 files out of changed frames (kept: a fifth less CPU with one file in a hundred changed; of frames of 256 KiB another
