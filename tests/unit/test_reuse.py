@@ -128,8 +128,10 @@ def compare(made: Made, read: Made, scratch: Path) -> None:
         tool("rm", "-r", target)
 
 
-def _without(document: Document, keys: set[str]) -> Document:
-    return {key: value for key, value in document.items() if key not in keys}
+def _without(document: dict[str, Any], keys: set[str]) -> dict[str, Any]:
+    """Nor what is said of earlier backups: the two have others."""
+    said = [text for text in document.get("warnings", []) if not text.startswith("Critical files that earlier")]
+    return {**{key: value for key, value in document.items() if key not in keys}, "warnings": said}
 
 
 def _files_of(found: dict[bytes, Document]) -> dict[bytes, Document]:
