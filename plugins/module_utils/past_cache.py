@@ -12,7 +12,6 @@ Nothing here promises that what was written is on disk: that is for fsync to tel
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import mmap
 import os
@@ -30,7 +29,6 @@ _LEAST_BYTES = 1024 * 1024
 _WORTH_ASKING_BYTES = 256 * 1024
 _REFUSALS = (errno.EINVAL, errno.EOPNOTSUPP)
 _SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
-_MAP_FAILED = ctypes.c_void_p(-1).value
 
 
 class AlignedMemory:
@@ -144,6 +142,8 @@ class PastCacheWriter:
 
         :raises OSError: when it cannot be written
         """
+        import ctypes  # not at the top, as in durable.py
+
         begin, end = at, at + len(data)
         while at < end:
             at += os.pwrite(self._fd, data[at - begin :], at)
@@ -203,6 +203,8 @@ def is_cached(fd: int, at: int, length_bytes: int) -> bool:
 
     True also of somebody else's file, of which the kernel does not tell.
     """
+    import ctypes  # not at the top, as in durable.py
+
     begin = at - at % mmap.PAGESIZE
     size_bytes = at + length_bytes - begin
     library = c_library()
@@ -210,7 +212,7 @@ def is_cached(fd: int, at: int, length_bytes: int) -> bool:
     length = ctypes.c_size_t(size_bytes)
     # nothing is read through this
     address = library.mmap(None, length, mmap.PROT_READ, mmap.MAP_SHARED, fd, ctypes.c_int64(begin))
-    if address == _MAP_FAILED:
+    if address == ctypes.c_void_p(-1).value:  # MAP_FAILED
         return False
     pages = (ctypes.c_ubyte * (-(-size_bytes // mmap.PAGESIZE)))()
     try:
