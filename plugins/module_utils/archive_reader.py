@@ -287,7 +287,7 @@ class ArchiveReader:
             return
         if len(group.frames) != 1:
             raise IntegrityError(f"{layout.INDEX} gives several entries a frame that is not one.")
-        data = next(contents)
+        data = next(contents, b"")
         view = memoryview(data)
         for entry in group.entries:
             if wanted(entry):
@@ -322,7 +322,7 @@ class ArchiveReader:
                 for _piece in checked(opened.entry, opened.pieces):
                     pass
             return
-        self._check_shared(group.entries, next(contents))
+        self._check_shared(group.entries, next(contents, b""))
 
     def _check_shared(self, entries: list[Entry], data: bytes) -> None:
         # the loop of open_group() and checked() in one, because it runs once a file: half the time a file
@@ -347,7 +347,7 @@ class ArchiveReader:
 
 
 def _open_own(entry: Entry, frames: Iterator[bytes]) -> Opened:
-    first = next(frames)
+    first = next(frames, b"")
     member, at = decode_member(first, entry.at)
     check_member(entry, member)
     return Opened(entry, member, expand(member, _exactly(first[at:], frames, member.size_bytes)))
