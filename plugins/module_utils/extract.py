@@ -24,7 +24,6 @@ from .errors import IntegrityError, RestoreError
 from .frame_loader import FrameLoader
 from .index import Entry
 from .names import path_key, printable, to_bytes
-from .past_cache import AlignedMemory, PastCacheWriter
 from .processes import WORTH_PROCESSES_BYTES, forked_map
 from .progress import Progress
 from .safe_tree import SafeTree, check_relative
@@ -155,12 +154,8 @@ def create(directory_fd: int, name: bytes, opened: Opened, metadata: MetadataWri
 
 
 def _write_pieces(fd: int, opened: Opened) -> None:
-    with closing(PastCacheWriter(fd)) as writer:
-        memory = AlignedMemory()
-        for offset, data in checked(opened.entry, opened.pieces):
-            room = memory.at(offset, len(data))
-            room[:] = data
-            writer.write_at(offset, room)
+    for offset, data in checked(opened.entry, opened.pieces):
+        _write_all(fd, data, offset)
     if os.fstat(fd).st_size != opened.entry.size_bytes:
         os.ftruncate(fd, opened.entry.size_bytes)
 
