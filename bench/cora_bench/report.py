@@ -78,18 +78,18 @@ became 1.85), having the kernel write out at once (kept: 1.4 s of fsync at the e
 copied from the page cache (no gain), going around it (kept: 2.0 s became 1.5 where nothing changed, with less than
 half of the CPU time), one process that writes all of the archive instead of two (kept: a fifth less CPU with one file
 in a hundred changed), 64 MiB of frames that may wait for that process (kept: a second less waiting, though more CPU
-time on two cores that share one), more frames on their way (no gain), an archive read once by a verify, from the disk,
-and checked by processes instead of threads (kept: 3.6 s became 3.0), large files of a restore written around the page
-cache (a fifth less CPU, and up to a second more waiting), asking the disk for files ahead (kept: 19 s of a first backup on a cold cache
-became 11), modules from disk where the host is the controller (kept: 0.6 s less CPU than packed), verifying once
-where a full restore asks nobody (kept: 0.9 s less CPU), no Ansible where nothing needs it (kept: 1 s), unchanged
-files out of changed frames (kept: a fifth less CPU with one file in a hundred changed; of frames of 256 KiB another
-twentieth, not worth twice the frames), directories listed ahead by a process (kept: 2.6 s of `cora save` on a cold
-cache became 1.5), syncing beside a full restore (kept: a tenth of it), fewer system calls for each restored file
-(kept: a tenth less CPU), times of a thousand backups read by hand instead of by `strptime` (kept: a third of a list),
-files of a backup opened by the descriptor of its directory (no gain where three are read), indexes looked through in
-pieces of 64 KiB instead of 256 (kept: a third less for `find`), or whole in memory (slower), Python's collector off
-(no gain).
+time on two cores that share one), more frames on their way (no gain), an archive read once by a verify, from the
+disk, and checked by processes instead of threads (kept: 3.6 s became 3.0), large files of a restore written around
+the page cache (a fifth less CPU, and up to a second more waiting), asking the disk for files ahead (kept: 19 s of a
+first backup on a cold cache became 11), modules from disk where the host is the controller (kept: 0.6 s less CPU than
+packed), verifying once where a full restore asks nobody (kept: 0.9 s less CPU), no Ansible where nothing needs it
+(kept: 1 s), unchanged files out of changed frames (kept: a fifth less CPU with one file in a hundred changed; of
+frames of 256 KiB another twentieth, not worth twice the frames), directories listed ahead by a process (kept: 2.6 s
+of `cora save` on a cold cache became 1.5), syncing beside a full restore (kept: a tenth of it), fewer system calls
+for each restored file (kept: a tenth less CPU), times of a thousand backups read by hand instead of by `strptime`
+(kept: a third of a list), files of a backup opened by the descriptor of its directory (no gain where three are read),
+indexes looked through in pieces of 64 KiB instead of 256 (kept: a third less for `find`), or whole in memory
+(slower), Python's collector off (no gain).
 """
 
 
