@@ -176,7 +176,7 @@ class ArchiveCheck:
             frames = [frame for group in lot.groups for frame in group.frames]
             length_bytes = sum(frame.length_bytes for frame in frames)
             data = self._slots[lot.slot].at(frames[0].offset, length_bytes)
-            content_of = LoadedFrames(self._reader, frames[0].offset, data).frame
+            content_of = LoadedFrames(self._reader.frame_on_disk, frames[0].offset, data).frame
         checked = [self._check_group(group, map(content_of, group.frames)) for group in lot.groups]
         return lot.slot, Checked(
             lot.number,

@@ -131,7 +131,7 @@ class _Writing:
             if not is_shared and self._is_as_written(frames):
                 continue
             if self._earlier is not None:
-                self._earlier.check_on_disk(frames)  # what the cache has of it need not be what was copied
+                self._earlier.packed_on_disk(frames)  # what the cache has of it need not be what was copied
             if not is_shared:
                 raise VaultError(_NOT_WHAT_WAS_WRITTEN)
         self._unchecked = []

@@ -234,23 +234,22 @@ class ArchiveReader:
         except OSError as error:
             raise IntegrityError(f"{printable(self.path)} cannot be read: {error.strerror}.") from error
 
-    def check_on_disk(self, frames: Sequence[Frame]) -> None:
-        """Compare frames that follow one another with their digests, as the disk holds them and not the page cache.
+    def packed_on_disk(self, frames: Sequence[Frame]) -> memoryview:
+        """:meth:`packed_frames` as the disk holds them, and not the page cache.
 
         :raises IntegrityError: when one of them is not what the index says, or cannot be read
         """
         with closing(PastCacheReader(self._fd, from_disk=True)) as past_cache:
-            check_frames(frames, self.unchecked_frames(frames, past_cache))
+            data = self.unchecked_frames(frames, past_cache)
+        check_frames(frames, data)
+        return data
 
     def frame_on_disk(self, frame: Frame) -> bytes:
-        """Content of a frame, as the disk holds it and not the page cache.
+        """:meth:`frame` as the disk holds it, and not the page cache.
 
         :raises IntegrityError: when it is not what the index says, or cannot be read
         """
-        with closing(PastCacheReader(self._fd, from_disk=True)) as past_cache:
-            packed = self.unchecked_frames([frame], past_cache)
-            check_frames([frame], packed)
-            return decompress(packed, frame.size_bytes)
+        return decompress(self.packed_on_disk([frame]), frame.size_bytes)
 
     def damaged_frames(self) -> dict[int, str]:
         """Number of each frame that is damaged, and what is wrong with it. Reads the whole archive, and no content.
@@ -262,7 +261,7 @@ class ArchiveReader:
 
     def _what_is_wrong(self, frame: Frame) -> tuple[Frame, str]:
         try:
-            self.check_on_disk([frame])
+            self.packed_on_disk([frame])
         except IntegrityError as error:
             return frame, str(error)
         return frame, ""

@@ -32,19 +32,20 @@ def _nothing() -> None:
 class LoadedFrames:
     """Frames that follow one another, in memory.
 
-    :param data: they; None where they could not be read at once: then each is read for itself
+    :param read_alone: what reads one of them for itself, where they could not be read at once
+    :param data: they; None where they could not be
     :param used_for: see :data:`OnRead`
     """
 
     def __init__(
         self,
-        reader: ArchiveReader,
+        read_alone: Callable[[Frame], bytes],
         first_offset: int,
         data: Optional[memoryview],
         used_for: Optional[Future[None]] = None,
         give_back: Callable[[], None] = _nothing,
     ) -> None:
-        self._reader = reader
+        self._read_alone = read_alone
         self._first_offset = first_offset
         self.data = data
         self.used_for = used_for
@@ -56,7 +57,7 @@ class LoadedFrames:
         :raises IntegrityError: when it is not what the index says
         """
         if self.data is None:
-            return self._reader.frame_on_disk(frame)
+            return self._read_alone(frame)
         begin = frame.offset - self._first_offset
         packed = self.data[begin : begin + frame.length_bytes]
         check_frames([frame], packed)
@@ -79,6 +80,8 @@ class FrameLoader:
     def __init__(self, reader: ArchiveReader, *, from_disk: bool = False, on_read: Optional[OnRead] = None) -> None:
         self._reader = reader
         self._past_cache = PastCacheReader(reader.fileno(), from_disk=from_disk)
+        # whoever restores takes what there is, and the cache may have what the disk gives back no more
+        self._read_alone = reader.frame_on_disk if from_disk else reader.frame
         self._on_read = on_read
         self._free: SimpleQueue[AlignedMemory] = SimpleQueue()
         #: Whether all that was asked for could be read at once.
@@ -94,16 +97,16 @@ class FrameLoader:
         :param memory: where to, if the caller has some
         """
         if not frames:
-            return LoadedFrames(self._reader, 0, None)
+            return LoadedFrames(self._read_alone, 0, None)
         room = memory or self._take()
         try:
             data = self._reader.unchecked_frames(frames, self._past_cache, room)
         except IntegrityError:
             self.is_whole = False
-            return LoadedFrames(self._reader, 0, None)
+            return LoadedFrames(self._read_alone, 0, None)
         used_for = self._on_read(data) if self._on_read is not None else None
         give_back = partial(self._free.put, room) if memory is None else _nothing
-        return LoadedFrames(self._reader, frames[0].offset, data, used_for, give_back)
+        return LoadedFrames(self._read_alone, frames[0].offset, data, used_for, give_back)
 
     def _take(self) -> AlignedMemory:
         try:

@@ -11,13 +11,15 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ansible_collections.cora.backup.plugins.module_utils import archive_check, processes
+from ansible_collections.cora.backup.plugins.module_utils import archive_check, past_cache, processes
 from ansible_collections.cora.backup.plugins.module_utils.archive_check import ArchiveCheck
 from ansible_collections.cora.backup.plugins.module_utils.archive_reader import ArchiveReader, unread_groups
 from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError, WorkerError
+from ansible_collections.cora.backup.plugins.module_utils.frame_loader import FrameLoader
 from ansible_collections.cora.backup.plugins.module_utils.past_cache import _Direct
 from ansible_collections.cora.backup.plugins.module_utils.processes import WORTH_PROCESSES_BYTES, Crew
 from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
@@ -176,3 +178,16 @@ def test_a_process_that_is_killed(made: Made, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(WorkerError, match="killed by signal 9"):
         check(made.path)
     assert_no_child_is_left()
+
+
+def test_a_restore_takes_what_only_the_cache_still_has(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_request: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(past_cache, "is_cached", lambda *_part: False)  # not all of what is read at once
+    monkeypatch.setattr(_Direct, "move", fail)
+    with ArchiveReader(str(made.path)) as reader, closing(FrameLoader(reader)) as loader:
+        frames = next(unread_groups(str(made.path / "INDEX.jsonl.gz"))).frames
+        assert [loader.load(frames).frame(frame) for frame in frames] == [reader.frame(frame) for frame in frames]
+        assert list(loader.stream(frames)) == [reader.frame(frame) for frame in frames]
+        assert not loader.is_whole
