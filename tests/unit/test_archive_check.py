@@ -49,10 +49,13 @@ def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     for module in (archive_check, processes):
         monkeypatch.setattr(module, "cores", lambda: count)
     done = threading.Event()
+    other = threading.Thread(target=done.wait)
     if request.param == "other threads":
-        threading.Thread(target=done.wait).start()
+        other.start()
     yield request.param
     done.set()
+    if other.is_alive():
+        other.join()  # the next test must be alone
     assert_no_child_is_left()
 
 

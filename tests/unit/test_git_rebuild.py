@@ -199,14 +199,16 @@ class Asked:
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self.port = self._server.server_port
 
     def __enter__(self) -> None:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._thread.start()
 
     def __exit__(self, *unused: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+        self._thread.join()
 
 
 def test_the_repository_belongs_to_the_owner_of_the_project(case: Case) -> None:
