@@ -190,7 +190,7 @@ def _write(
     taken.warnings += git_warnings + inner_repository_warnings(settings.project, taken.notes.repositories)
     gone = critical_gone(reports_of(vault, settings.project), taken.critical, settings.critical)
     if now_missing := missing(gone, settings.project):
-        taken.warnings.append(gone_text(now_missing))
+        taken.warnings.append(gone_text(now_missing, settings.vault))
     document = report(settings, backup_id, taken, totals, unsealable, duration_seconds=time.monotonic() - started)
     layout.write_json(os.path.join(staged, layout.REPORT), document)
     layout.write_sums(staged, {**taken.plain_sums, layout.ARCHIVE: totals.sha256})

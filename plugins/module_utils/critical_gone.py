@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 from . import layout
+from .defaults import default_vault
 from .errors import IntegrityError, RestoreError, SettingsError
 from .names import printable, to_bytes
 from .patterns import PathFilter
@@ -111,15 +112,20 @@ def _is_there(project: str, path: str) -> bool:
         return True  # what no file can be called is missed by nobody
 
 
-def gone_text(gone: Sequence[Gone]) -> str:
-    """A sentence for a person: what is gone, how to bring it back, and how to have it forgotten."""
+def gone_text(gone: Sequence[Gone], vault: str) -> str:
+    """A sentence for a person: what is gone, how to bring it back, and how to have it forgotten.
+
+    :param vault: where the backups are; named where a command would not look for them there
+    """
     paths = [printable(one.path) for one in gone]
     more = f" and {len(paths) - _SHOWN_AT_MOST} more" if len(paths) > _SHOWN_AT_MOST else ""
     pattern = _SPECIAL.sub(r"\\\1", paths[0])
+    where = [] if vault == default_vault() else ["--vault", printable(vault)]
+    restore = shlex.join(["cora", "restore", gone[0].holders[0], "--file", paths[0], *where])
     return (
         f"Critical files that earlier backups hold are gone from the project: "
         f"{', '.join(paths[:_SHOWN_AT_MOST])}{more}. "
-        f"Bring one back: cora restore {gone[0].holders[0]} --file {shlex.quote(paths[0])}. "
+        f"Bring one back: {restore}. "
         f"Removed on purpose? Add '!/{pattern}' to cora_critical, below what is there by default."
     )
 

@@ -79,7 +79,7 @@ def run_restore(request: RestoreRequest) -> dict[str, Any]:
     """
     if request.check or request.scenario == "plan":
         document = plan_restore(request)
-        return {**document, "changed": request.scenario != "plan" and _changes_something(document)}
+        return {**document, "changed": request.scenario != "plan" and changes_something(document)}
     started = time.monotonic()
     request, fetched = bring_here(request)
     vault = Vault(request.vault)
@@ -87,7 +87,7 @@ def run_restore(request: RestoreRequest) -> dict[str, Any]:
         recovered = recover_restores(vault, _target(request)).sentences
         planned = _plan(request)
         document = _plan_document(request, planned)
-        if _changes_something(document) or not _is_identical(request, planned):
+        if changes_something(document) or not _is_identical(request, planned):
             document.update(_restore(request, vault, planned))
         else:
             document.update({"changed": False, "restore_id": None, "saved_at": None, "services": []})
@@ -124,7 +124,8 @@ def _no_vault(path: str) -> Any:
     raise RestoreError(f"There is no vault at {printable(path)}: name it (--vault DIR, or cora_vault).")
 
 
-def _changes_something(document: dict[str, Any]) -> bool:
+def changes_something(document: dict[str, Any]) -> bool:
+    """Whether something has to be done, by what was planned."""
     return any(document["counts"][action] for action in ("create", "replace", "remove"))
 
 

@@ -242,7 +242,8 @@ def _state_problems(document: dict[str, Any], rows: list[dict[str, Any]]) -> Ite
     if rows[0]["incomplete"]:
         yield _problem(WARNING, f"The newest backup, {rows[0]['id']}, is incomplete: see its REPORT.json.")
     if document["critical_gone"]:
-        yield _problem(WARNING, gone_text([Gone(row["path"], [row["backup"]]) for row in document["critical_gone"]]))
+        gone = [Gone(row["path"], [row["backup"]]) for row in document["critical_gone"]]
+        yield _problem(WARNING, gone_text(gone, document["vault"]))
     missing = [entry["path"] for entry in document["critical"] if entry["size_bytes"] is None]
     if missing:
         yield _problem(

@@ -370,6 +370,7 @@ def test_a_full_restore_can_be_declined(
     monkeypatch.setattr("cora_cli.verbs.restore.confirm", lambda question, *, yes: False)
     code, _, err = cora("restore", "latest", "--full", "--vault", vault)
     assert code == 1
+    assert "Nothing differs by size and time." in err
     assert "Nothing was changed." in err
     assert playbooks.variables == {}
 

@@ -52,6 +52,15 @@ def test_the_older_names_mean_the_same() -> None:
 
 
 @pytest.mark.parametrize(
+    "words", ["restore latest", "prune", "rotate", "protect", "offsite sync", "offsite fetch latest", "offsite prune"]
+)
+def test_looking_only_is_called_by_either_word(words: str) -> None:
+    checked, dry_run = (vars(PARSER.parse_args([*words.split(), word])) for word in ("--check", "--dry-run"))
+    assert checked == dry_run
+    assert checked != vars(PARSER.parse_args(words.split()))
+
+
+@pytest.mark.parametrize(
     "words",
     [
         "restore",

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils.critical_gone import (
+    Gone,
     critical_gone,
     gone_since,
     gone_text,
     missing,
 )
+from ansible_collections.cora.backup.plugins.module_utils.defaults import default_vault
 from ansible_collections.cora.backup.plugins.module_utils.keep_rules import Policy, PruneRequest
 from ansible_collections.cora.backup.plugins.module_utils.prune import prune
 from ansible_collections.cora.backup.plugins.module_utils.settings import DEFAULT_CRITICAL
@@ -51,11 +53,10 @@ def test_it_is_named_by_each_backup_and_by_status(project: Path, vault: Path, pa
     first = backup(project, vault, paranoid=paranoid)
     assert "gone" not in named(first)
     (project / path).unlink()
+    restore = f"cora restore {first.id} --file {path} --vault {vault}"
     for _number in range(3):
-        assert f"cora restore {first.id} --file {path}" in named(backup(project, vault, paranoid=paranoid))
-    assert f"are gone from the project: {path}. Bring one back: cora restore {first.id} --file {path}" in problems(
-        vault
-    )
+        assert f"{restore}. Removed" in named(backup(project, vault, paranoid=paranoid))
+    assert f"are gone from the project: {path}. Bring one back: {restore}. Removed" in problems(vault)
 
 
 def test_until_it_is_there_again(project: Path, vault: Path) -> None:
@@ -78,7 +79,7 @@ def test_until_somebody_says_that_it_was_meant(project: Path, vault: Path, name:
     text = named(backup(project, vault))
     pattern = text.partition("Add '")[2].partition("' to cora_critical")[0]
     command = shlex.split(text.partition("Bring one back: ")[2].partition(". Removed")[0])
-    assert command == ["cora", "restore", first.id, "--file", name]
+    assert command == ["cora", "restore", first.id, "--file", name, "--vault", str(vault)]
     made = backup(project, vault, critical=(*DEFAULT_CRITICAL, pattern))
     assert "gone from" not in named(made)
     assert "below/WORK_LOG.md" in made.report["critical"]
@@ -162,6 +163,10 @@ def test_not_every_backup_is_kept_for_the_log_of_its_day(project: Path, vault: P
     assert len(prune(PruneRequest(vault=str(vault), policy=NOTHING_KEPT))["removed"]) == 4
 
 
+def test_where_commands_look_for_backups_by_themselves_no_vault_is_named() -> None:
+    assert "--vault" not in gone_text([Gone(LOG, ["20261124-040253"])], default_vault())
+
+
 @pytest.mark.parametrize("value", [None, 5, "text", [5, None, "\x00", "/etc/passwd", "../up", "\ud800", {"path": []}]])
 def test_a_report_that_somebody_wrote(value: object) -> None:
     forged: dict[str, Any] = {"critical": value, "databases": value, "settings": {"critical": value}, "project": "/srv"}
@@ -170,4 +175,4 @@ def test_a_report_that_somebody_wrote(value: object) -> None:
         for one in missing(gone_since(reports), "/srv"):
             assert one.path == "never"
     for one in missing(critical_gone([("b", forged)], [], ["*"]), "/srv"):
-        gone_text([one])
+        gone_text([one], "/srv/vault")

@@ -17,7 +17,9 @@ from ..variables import Value
 
 def configure_setup(parser: ArgumentParser) -> None:
     """Own options."""
-    parser.add_argument("--check", action="store_true", help="only look; what the key may do stays unknown")
+    parser.add_argument(
+        "--check", "--dry-run", action="store_true", help="only look; what the key may do stays unknown"
+    )
 
 
 def run_setup(context: Context, options: Namespace) -> int:
@@ -34,7 +36,7 @@ def run_setup(context: Context, options: Namespace) -> int:
 def configure_sync(parser: ArgumentParser) -> None:
     """Own options."""
     parser.add_argument("ids", nargs="*", metavar="ID", help="only these backups")
-    parser.add_argument("--check", action="store_true", help="say what would be sent, and send nothing")
+    parser.add_argument("--check", "--dry-run", action="store_true", help="say what would be sent, and send nothing")
 
 
 def run_sync(context: Context, options: Namespace) -> int:

@@ -24,7 +24,9 @@ DEFAULT_KEY = "/etc/cora/identity.txt"
 def configure_fetch(parser: ArgumentParser) -> None:
     """Own options."""
     parser.add_argument("id", metavar="ID", help="latest, an id, or the beginning of one")
-    parser.add_argument("--check", action="store_true", help="say what would be fetched, and fetch nothing")
+    parser.add_argument(
+        "--check", "--dry-run", action="store_true", help="say what would be fetched, and fetch nothing"
+    )
 
 
 def run_fetch(context: Context, options: Namespace) -> int:
@@ -80,7 +82,9 @@ def run_verify(context: Context, options: Namespace) -> int:
 
 def configure_prune(parser: ArgumentParser) -> None:
     """Own options."""
-    parser.add_argument("--dry-run", action="store_true", help="give the reason for each id, and change nothing")
+    parser.add_argument(
+        "--dry-run", "--check", action="store_true", help="give the reason for each id, and change nothing"
+    )
 
 
 def run_prune(context: Context, options: Namespace) -> int:

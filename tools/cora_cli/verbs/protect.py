@@ -18,7 +18,9 @@ def configure(parser: ArgumentParser) -> None:
     """Own options."""
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--off", action="store_true", help="take the protection off, for a moment of editing")
-    what.add_argument("--check", action="store_true", help="look only; ends with 1 when something is open or missing")
+    what.add_argument(
+        "--check", "--dry-run", action="store_true", help="look only; ends with 1 when something is open or missing"
+    )
 
 
 def run(context: Context, options: Namespace) -> int:

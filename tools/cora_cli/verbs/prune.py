@@ -16,7 +16,9 @@ from ..variables import Value
 
 def configure(parser: ArgumentParser) -> None:
     """Own options."""
-    parser.add_argument("--dry-run", action="store_true", help="give the reason for each id, and change nothing")
+    parser.add_argument(
+        "--dry-run", "--check", action="store_true", help="give the reason for each id, and change nothing"
+    )
     parser.add_argument(
         "--verify", action="store_true", help="verify first what would take the place of something, where nobody has"
     )

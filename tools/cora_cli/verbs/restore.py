@@ -42,7 +42,7 @@ def configure(parser: ArgumentParser) -> None:
     scenario.add_argument(
         "--full", action="store_true", help="bring the whole project back; the old tree is kept as <project>.old-<time>"
     )
-    parser.add_argument("--check", action="store_true", help="show what it would do, and change nothing")
+    parser.add_argument("--check", "--dry-run", action="store_true", help="show what it would do, and change nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -120,6 +120,7 @@ def _scenario(options: Namespace) -> str:
 
 
 def _agreed(context: Context, plan: dict[str, Any], *, yes: bool) -> bool:
+    from ansible_collections.cora.backup.plugins.module_utils.restore import changes_something
     from ansible_collections.cora.backup.plugins.module_utils.summary import counts_text, newer_work_lines
 
     kept = ["The tree that is there now is kept beside it."] if os.path.lexists(plan["project"]) else []
@@ -128,6 +129,11 @@ def _agreed(context: Context, plan: dict[str, Any], *, yes: bool) -> bool:
     if yes:  # counts and newer work stand in what is told when it is done
         context.output.note([f"{what}.", *kept])
         return True
+    if kept and not changes_something(plan):
+        # the same name, size and time: damage, or a program that sets times back, is seen by reading only
+        kept = [
+            "Nothing differs by size and time. All is read first, and replaced only where some of it is not the same."
+        ]
     context.output.note([f"{what}: {counts_text(plan['counts'])}.", *newer_work_lines(plan), *kept])
     return confirm("Restore it?", yes=False)
 

@@ -16,7 +16,7 @@ from ..variables import Value
 
 def configure(parser: ArgumentParser) -> None:
     """Own options."""
-    parser.add_argument("--check", action="store_true", help="name the files, and change nothing")
+    parser.add_argument("--check", "--dry-run", action="store_true", help="name the files, and change nothing")
 
 
 def run(context: Context, options: Namespace) -> int:
