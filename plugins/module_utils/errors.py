@@ -43,19 +43,6 @@ class IntegrityError(CoraError):
     """Stored bytes are not what they were when they were written."""
 
 
-class DamagedLayerError(IntegrityError):
-    """An archive cannot be unpacked as it should.
-
-    :param directory: where it is
-    :param archive: its file name there
-    """
-
-    def __init__(self, directory: str, archive: str, what: str) -> None:
-        super().__init__(what)
-        self.directory = directory
-        self.archive = archive
-
-
 class RestoreError(CoraError):
     """A restore did not take place, or was taken back (C(rolled_back))."""
 

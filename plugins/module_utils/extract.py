@@ -20,7 +20,7 @@ from typing import Optional
 
 from .acl import ACL_KEYWORDS
 from .archive_reader import ArchiveReader, Buffer, Group, Opened, check_content, checked
-from .errors import DamagedLayerError, IntegrityError, RestoreError
+from .errors import IntegrityError, RestoreError
 from .frame_loader import FrameLoader
 from .index import Entry
 from .names import path_key, printable, to_bytes
@@ -215,7 +215,7 @@ class TreeExtractor:
     def run(self, source: Source) -> int:
         """Extract all; returns the number of entries.
 
-        :raises DamagedLayerError: when anything is damaged; the target is then not to be used
+        :raises IntegrityError: when anything is damaged; the target is then not to be used
         :raises RestoreError: when the disk is full, or a path leads out
         """
         hidden = source.hidden_paths()
@@ -225,11 +225,8 @@ class TreeExtractor:
                 # then nothing in it inherits attributes either, and 70,000 files need not be asked for theirs
                 _remove_other_attributes(tree.directory(""), Member(".", DIRECTORY, 0o700))
             for layer in source.layers:
-                try:
-                    with ArchiveReader(layer.directory, archive=layer.archive) as reader:
-                        count += self._extract_layer(reader, hidden if layer is source.layers[0] else set())
-                except IntegrityError as error:
-                    raise DamagedLayerError(layer.directory, layer.archive, str(error)) from error
+                with ArchiveReader(layer.directory, archive=layer.archive) as reader:
+                    count += self._extract_layer(reader, hidden if layer is source.layers[0] else set())
             with SafeTree(self._target) as tree:
                 self._make_links(tree)
                 self._dress_directories(tree)
@@ -266,8 +263,6 @@ class TreeExtractor:
             for group in groups:
                 frames = loader.stream(group.frames) if group.is_streamed else map(loaded.frame, group.frames)
                 self._extract(reader, reader.read_entries(group), frames, hidden, written)
-                for _content in frames:
-                    pass  # nobody wanted it, but no damage is left unseen: nothing else compares the archive
             loaded.release()
             written.warnings = self._metadata.warnings[known:]
             del self._metadata.warnings[known:]

@@ -15,7 +15,7 @@ from . import layout
 from .append_only import protected_among, set_again
 from .carry import excluded_paths
 from .catalog import project_of
-from .errors import CoraError, DamagedLayerError, IntegrityError, NotFoundError, RestoreError, SettingsError
+from .errors import CoraError, IntegrityError, NotFoundError, RestoreError, SettingsError
 from .extract import MetadataWriter
 from .find import where_else
 from .in_place import Change
@@ -190,20 +190,14 @@ def _verify(request: RestoreRequest, state: SavedState) -> None:
         return  # what is elsewhere is verified when it has been fetched
     progress = Progress(request.progress_file)
     for layer in state.source.layers:
-        # a whole tree is put in place when every frame and every file was compared with its digest: to sum up the
-        # archive before would be reading it twice. Who is asked, or wants a plan, is told of damage before.
-        is_unpacked = request.scenario == "full" and not request.check
-        damaged = check_sums(layer.directory, progress, leave_out=(layer.archive,) if is_unpacked else ())
+        damaged = check_sums(layer.directory, progress)
         if damaged:
-            raise _damaged(layer.directory, ", ".join(str(entry["artifact"]) for entry in damaged[:5]))
+            names = ", ".join(str(entry["artifact"]) for entry in damaged[:5])
+            raise IntegrityError(
+                f"{printable(layer.directory)} is damaged ({names}), so nothing was restored. cora verify tells which "
+                "files are intact; they can be restored by name (--file PATH). Or restore another backup (cora list)."
+            )
     progress.close()
-
-
-def _damaged(directory: str, what: str) -> IntegrityError:
-    return IntegrityError(
-        f"{printable(directory)} is damaged ({what}), so nothing was restored. cora verify tells which "
-        "files are intact; they can be restored by name (--file PATH). Or restore another backup (cora list)."
-    )
 
 
 def _plan_document(request: RestoreRequest, planned: _Planned) -> dict[str, Any]:
@@ -301,10 +295,7 @@ def _restore(request: RestoreRequest, vault: Vault, planned: _Planned) -> dict[s
     warnings = _plan_warnings(request, planned)
     try:
         if full:
-            try:
-                build_tree(record, planned.state.source, metadata, progress)
-            except DamagedLayerError as error:
-                raise _damaged(error.directory, error.archive) from error
+            build_tree(record, planned.state.source, metadata, progress)
             record.databases = planned.state.databases
             exclude = tuple(planned.state.report["settings"]["exclude"])
             services = swap_in(record, control, lambda: excluded_paths(planned.project, exclude), record.databases)

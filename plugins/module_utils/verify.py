@@ -9,7 +9,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -98,13 +98,10 @@ def verify_backup(
     return result
 
 
-def check_sums(path: str, progress: Progress, *, leave_out: Collection[str] = ()) -> list[dict[str, Optional[str]]]:
-    """Compare every file of a backup with SHA256SUMS.txt; returns what is damaged.
-
-    :param leave_out: files that have to be there and are not read: the caller checks them in another way
-    """
+def check_sums(path: str, progress: Progress) -> list[dict[str, Optional[str]]]:
+    """Compare every file of a backup with SHA256SUMS.txt; returns what is damaged."""
     findings = _Findings()
-    _check_sums(path, findings, progress, {}, leave_out)
+    _check_sums(path, findings, progress, {})
     return findings.damaged
 
 
@@ -117,13 +114,10 @@ def _check_everything(path: str, findings: _Findings, progress: Progress) -> Non
     _check_databases(path, findings)
 
 
-def _check_sums(
-    path: str, findings: _Findings, progress: Progress, known: Mapping[str, str], leave_out: Collection[str] = ()
-) -> None:
+def _check_sums(path: str, findings: _Findings, progress: Progress, known: Mapping[str, str]) -> None:
     """Compare files with SHA256SUMS.txt.
 
     :param known: SHA-256 of those that were just read from the disk
-    :param leave_out: as of :func:`check_sums`
     """
     try:
         digests = layout.read_sums(path)
@@ -135,7 +129,7 @@ def _check_sums(
         findings.add(name, None, "missing")
     for name in sorted(present - digests.keys()):
         findings.add(name, None, f"not named in {layout.SUMS}")
-    names = sorted((digests.keys() & present).difference(leave_out))
+    names = sorted(digests.keys() & present)
     sizes = {name: os.lstat(os.path.join(path, name)).st_size for name in names}
     progress.start("verify", files_total=len(names), bytes_total=sum(sizes.values()))
     for name, problem in ordered_map(lambda name: (name, _compare(path, name, digests[name], known.get(name))), names):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, cora.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A damaged archive is met while a whole tree is unpacked, wherever the damage is, and nothing is changed by that."""
+"""A damaged archive is met before a whole tree takes the project's place, wherever the damage is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.cora.backup.plugins.module_utils.archive_writer import IN_MEMORY_BYTES
 from ansible_collections.cora.backup.plugins.module_utils.checkpoint import save
 from ansible_collections.cora.backup.plugins.module_utils.errors import IntegrityError
 from ansible_collections.cora.backup.plugins.module_utils.processes import WORTH_PROCESSES_BYTES
@@ -20,7 +21,7 @@ from support.engine import Made, backup, restore
 from support.tools import assert_no_child_is_left, tool
 
 #: In one process, and in several.
-SIZES_BYTES = (1_000_000, WORTH_PROCESSES_BYTES + 40_000_000)
+SIZES_BYTES = (1_000_000, WORTH_PROCESSES_BYTES + IN_MEMORY_BYTES)
 
 
 @pytest.fixture(params=SIZES_BYTES, ids=["small", "large"])
@@ -67,6 +68,20 @@ def test_of_each_frame(made: Made, project: Path, vault: Path, place: int) -> No
     (project / "README.md").unlink()
     frame = frames(made)[place]
     flip(made.archive, frame["offset"] + frame["length"] // 2)
+    assert_refused(vault, project, made.id, made.archive)
+
+
+def test_where_nothing_differs_from_the_project(made: Made, project: Path, vault: Path) -> None:
+    flip(made.archive, made.archive.stat().st_size - 1)
+    assert_refused(vault, project, made.id, made.archive)
+
+
+def test_of_the_sum_of_the_archive(made: Made, project: Path, vault: Path) -> None:
+    (project / "README.md").unlink()
+    sums = made.path / "SHA256SUMS.txt"
+    tool("chattr", "-i", sums)
+    digest = tool("sha256sum", made.archive).decode().split()[0]
+    sums.write_text(sums.read_text().replace(digest, digest[::-1]))
     assert_refused(vault, project, made.id, made.archive)
 
 
