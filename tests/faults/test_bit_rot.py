@@ -16,6 +16,7 @@ from ansible_collections.cora.backup.plugins.module_utils.restore import run_res
 from ansible_collections.cora.backup.plugins.module_utils.settings import RestoreRequest
 from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
 from faults.lab import difference, engine, make_project, tool, tree
+from support.tools import flip
 
 #: Some minutes together: left out by test.sh --fast.
 pytestmark = pytest.mark.slow
@@ -60,19 +61,11 @@ def copy(place: Path) -> Copy:
     return Copy(place)
 
 
-def flip(path: Path, dice: random.Random) -> tuple[int, int]:
+def flip_any(path: Path, dice: random.Random) -> tuple[int, int]:
     """Flip one bit; returns where, and its mask, to flip it back."""
     at, mask = dice.randrange(path.stat().st_size), 1 << dice.randrange(8)
-    flip_back(path, at, mask)
+    flip(path, at, mask)
     return at, mask
-
-
-def flip_back(path: Path, at: int, mask: int) -> None:
-    with open(path, "r+b") as stream:
-        stream.seek(at)
-        byte = stream.read(1)[0]
-        stream.seek(at)
-        stream.write(bytes([byte ^ mask]))
 
 
 def test_every_artifact(copy: Copy) -> None:
@@ -84,11 +77,11 @@ def test_every_artifact(copy: Copy) -> None:
     for name in copy.artifacts():
         path = copy.path / name
         for number in range(FLIPS if path.stat().st_size else 0):
-            at, mask = flip(path, dice)
+            at, mask = flip_any(path, dice)
             where = f"seed {seed}: {name}, byte {at}, mask {mask:#04x}"
             # db/x and critical/x are one inode on disk; in this copy they are two
             problems += [f"{where}: {problem}" for problem in _judge(copy, name, full=number < 5)]
-            flip_back(path, at, mask)
+            flip(path, at, mask)
     assert not problems, "\n".join(problems)
     assert copy.verify()["ok"], "the flips were not all taken back"
 
@@ -118,7 +111,7 @@ def test_intact_files_by_name(copy: Copy) -> None:
     everything = [f"large{number}.bin" for number in range(3)] + ["src/deep/er/notes.txt"]
     before = tree(copy.project)
     for _ in range(12):
-        at, mask = flip(copy.path / ARCHIVE, dice)
+        at, mask = flip_any(copy.path / ARCHIVE, dice)
         damaged = {entry["path"] for entry in copy.verify()["damaged"] if entry["path"]}
         for path in everything:
             (copy.project / path).write_text("spoiled\n")
@@ -129,7 +122,7 @@ def test_intact_files_by_name(copy: Copy) -> None:
             else:
                 copy.restore("files", path)
                 assert difference(before, tree(copy.project)) == [] or damaged
-        flip_back(copy.path / ARCHIVE, at, mask)
+        flip(copy.path / ARCHIVE, at, mask)
         for path in everything:
             copy.restore("files", path)
         assert difference(before, tree(copy.project)) == []
@@ -143,14 +136,14 @@ def test_files_by_name_beside_other_damage(copy: Copy, name: str) -> None:
     for _ in range(FLIPS):
         before = tree(copy.project)
         (copy.project / "src" / "deep" / "er" / "notes.txt").write_text("spoiled\n")
-        at, mask = flip(path, dice)
+        at, mask = flip_any(path, dice)
         try:
             copy.restore("files", "src/deep/er/notes.txt")
             assert difference(before, tree(copy.project)) == []
         except IntegrityError as error:
             # SHA256SUMS.txt vouches for the index; without it, nothing does
             assert name == SUMS, (at, mask, str(error))
-        flip_back(path, at, mask)
+        flip(path, at, mask)
         copy.restore("files", "src/deep/er/notes.txt")
 
 

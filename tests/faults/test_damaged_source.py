@@ -22,6 +22,7 @@ from ansible_collections.cora.backup.plugins.module_utils.settings import Backup
 from ansible_collections.cora.backup.plugins.module_utils.source_files import UnreadableError
 from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
 from faults.lab import check_backup, dump, engine, make_project, open_flags, tool
+from support.tools import flip
 
 #: Some minutes together: left out by test.sh --fast.
 pytestmark = pytest.mark.slow
@@ -54,11 +55,7 @@ class Lab:
     def flip(self, name: str, at: int) -> None:
         """Flip a byte of a file of the backup."""
         open_flags(self.earlier)
-        with (self.earlier / name).open("r+b") as stream:
-            stream.seek(at)
-            byte = stream.read(1)
-            stream.seek(at)
-            stream.write(bytes([byte[0] ^ 0x40]))
+        flip(self.earlier / name, at)
 
     def back_up_again(self) -> dict[str, Any]:
         """The next backup; it is whole, holds the project as it is, and says what it found."""

@@ -37,6 +37,11 @@ class Made:
         return [json.loads(line) for line in gzip.decompress((self.path / "INDEX.jsonl.gz").read_bytes()).splitlines()]
 
     @property
+    def frames(self) -> list[Document]:
+        """Index lines of frames, in their order."""
+        return [line for line in self.index if "offset" in line]
+
+    @property
     def entries(self) -> dict[str, Document]:
         """Index lines of entries, by path."""
         return {line["path"]: line for line in self.index if "path" in line}

@@ -66,6 +66,15 @@ def remove_sealed(top: Path) -> None:
         shutil.rmtree(top)
 
 
+def flip(path: Path, at: int, mask: int = 0x40) -> None:
+    """Flip bits of one byte of a file, in place; once more, and it is as it was."""
+    with path.open("r+b") as stream:
+        stream.seek(at)
+        byte = stream.read(1)[0]
+        stream.seek(at)
+        stream.write(bytes([byte ^ mask]))
+
+
 def assert_no_child_is_left() -> None:
     """Whoever was forked has ended, and was waited for."""
     with pytest.raises(ChildProcessError):

@@ -24,7 +24,7 @@ from ansible_collections.cora.backup.plugins.module_utils.past_cache import _Dir
 from ansible_collections.cora.backup.plugins.module_utils.processes import WORTH_PROCESSES_BYTES, Crew
 from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
 from support.engine import Made, backup
-from support.tools import assert_no_child_is_left, tool
+from support.tools import assert_no_child_is_left, flip, tool
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +63,6 @@ def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 def copy(made: Made, tmp_path: Path) -> Path:
     tool("cp", "-r", made.path, tmp_path / "copy")
     return tmp_path / "copy"
-
-
-def flip(path: Path, at: int) -> None:
-    with open(path, "r+b") as stream:
-        stream.seek(at)
-        byte = stream.read(1)[0]
-        stream.seek(at)
-        stream.write(bytes([byte ^ 0x10]))
 
 
 def check(backup_path: Path) -> tuple[str, int, list[str]]:

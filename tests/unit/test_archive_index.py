@@ -39,10 +39,6 @@ def name(entry: Document) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
-def frames(made: Made) -> list[Document]:
-    return [line for line in made.index if "offset" in line]
-
-
 def cut(made: Made, frame: Document) -> bytes:
     """One frame, taken out as the documentation tells a person to."""
     argv = ["dd", f"if={made.archive}", f"skip={frame['offset']}", f"count={frame['length']}", "status=none",
@@ -62,14 +58,14 @@ def test_every_path_is_there_once_and_sorted(made: Made, top: Path) -> None:
 def test_lines_come_in_the_documented_order(made: Made) -> None:
     first, *middle, last = made.index
     assert first == {"format": "cora-index", "version": 1}
-    counts = {"entries": len([line for line in middle if "path" in line]), "frames": len(frames(made))}
+    counts = {"entries": len([line for line in middle if "path" in line]), "frames": len(made.frames)}
     assert last == {"end": True, **counts}
-    assert [frame["frame"] for frame in frames(made)] == list(range(len(frames(made))))
+    assert [frame["frame"] for frame in made.frames] == list(range(len(made.frames)))
 
 
 def test_frames_are_the_whole_archive(made: Made) -> None:
     at = 0
-    for frame in frames(made):
+    for frame in made.frames:
         assert frame["offset"] == at
         at += frame["length"]
     assert at == made.archive.stat().st_size
@@ -79,20 +75,20 @@ def test_frames_are_the_whole_archive(made: Made) -> None:
 def test_every_member_decompresses_alone_to_its_size(made: Made, tmp_path: Path) -> None:
     data = made.archive.read_bytes()
     whole = []
-    for frame in frames(made):
+    for frame in made.frames:
         part = data[frame["offset"] : frame["offset"] + frame["length"]]
         unpacker = zlib.decompressobj(wbits=31)
         content = unpacker.decompress(part)
         assert (unpacker.eof, unpacker.unused_data, len(content)) == (True, b"", frame["size"])
         (tmp_path / str(frame["frame"])).write_bytes(part)
         whole.append(content)
-    listing = tool("sha256sum", *[str(frame["frame"]) for frame in frames(made)], cwd=tmp_path).decode()
-    assert [line.split()[0] for line in listing.splitlines()] == [frame["sha256"] for frame in frames(made)]
+    listing = tool("sha256sum", *[str(frame["frame"]) for frame in made.frames], cwd=tmp_path).decode()
+    assert [line.split()[0] for line in listing.splitlines()] == [frame["sha256"] for frame in made.frames]
     assert tool("gzip", "-dc", made.archive) == b"".join(whole)
 
 
 def test_frames_hold_what_the_index_says_where_it_says(made: Made, top: Path) -> None:
-    by_number = {frame["frame"]: frame for frame in frames(made)}
+    by_number = {frame["frame"]: frame for frame in made.frames}
     number, stream = -1, io.BytesIO()
     for entry in made.entries.values():
         if entry["frame"] != number:
@@ -131,7 +127,7 @@ def test_shared_frames_are_about_a_mebibyte_and_own_ones_at_most_four(made: Made
     owners: dict[int, list[Document]] = {}
     for entry in made.entries.values():
         owners.setdefault(entry["frame"], []).append(entry)
-    for frame in frames(made):
+    for frame in made.frames:
         shared = len(owners.get(frame["frame"], ())) > 1
         assert frame["size"] <= (3 * MIB if shared else 4 * MIB)
     large = made.entries["sizes/16777217"]
@@ -146,7 +142,7 @@ def test_number_of_frames_where_sizes_meet_their_borders(size: int, tmp_path: Pa
     made = backup(project, vault)
     entry = made.entries["file"]
     held = entry.get("frames", 1)
-    sizes = [frame["size"] for frame in frames(made)][entry["frame"] : entry["frame"] + held]
+    sizes = [frame["size"] for frame in made.frames][entry["frame"] : entry["frame"] + held]
     assert sum(sizes) >= 512 + size
     assert held == (1 if size <= MIB else -(-sum(sizes) // (4 * MIB)))
     assert all(one == 4 * MIB for one in sizes[:-1])

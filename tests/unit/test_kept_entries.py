@@ -22,7 +22,7 @@ from ansible_collections.cora.backup.plugins.module_utils.scan import Found
 from ansible_collections.cora.backup.plugins.module_utils.verify import verify_backup
 from support.compare import differences, facts
 from support.engine import Made, backup
-from support.tools import TAR_EXTRACT, tool
+from support.tools import TAR_EXTRACT, flip, tool
 from support.trees import MIB, fill
 
 FILES = 200
@@ -63,14 +63,10 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def flip(path: Path, at: int) -> None:
+def damage(path: Path, at: int) -> None:
     """Flip a bit of a sealed file."""
     tool("chattr", "-i", path)
-    with path.open("r+b") as stream:
-        stream.seek(at)
-        byte = stream.read(1)
-        stream.seek(at)
-        stream.write(bytes([byte[0] ^ 0x40]))
+    flip(path, at)
 
 
 def unpacked(made: Made, target: Path) -> Path:
@@ -130,7 +126,7 @@ def test_a_damaged_frame_is_not_kept_from(tree: Path, vault: Path, read: list[st
     (tree / "part3/file075.txt").write_bytes(b"other content")
     number = first.entries["part3/file075.txt"]["frame"]
     frame = next(line for line in first.index if line.get("frame") == number and "offset" in line)
-    flip(first.archive, frame["offset"] + frame["length"] // 2)
+    damage(first.archive, frame["offset"] + frame["length"] // 2)
     time.sleep(0.06)
     read.clear()
     second = backup(tree, vault)
@@ -215,7 +211,7 @@ def test_a_file_of_its_own_frame_stays_there_where_its_neighbour_is_damaged(
     fill(bytes(tree / "b.bin"), 4 * MIB - 2048)
     time.sleep(0.06)
     first = backup(tree, vault)
-    flip(first.archive, 100)
+    damage(first.archive, 100)
     second = backup(tree, vault)
     assert second.report["reused"]["damaged"] == 1
     assert [first.entries["b.bin"][key] for key in ("frame", "at")] == [

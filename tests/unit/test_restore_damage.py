@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.cora.backup.plugins.module_utils.archive_writer import IN_MEMORY_BYTES
@@ -18,7 +17,7 @@ from ansible_collections.cora.backup.plugins.module_utils.processes import WORTH
 from ansible_collections.cora.backup.plugins.module_utils.settings import BackupSettings
 from support.compare import differences, facts
 from support.engine import Made, backup, restore
-from support.tools import assert_no_child_is_left, tool
+from support.tools import assert_no_child_is_left, flip, tool
 
 #: In one process, and in several.
 SIZES_BYTES = (1_000_000, WORTH_PROCESSES_BYTES + IN_MEMORY_BYTES)
@@ -34,17 +33,9 @@ def made(request: pytest.FixtureRequest, project: Path, vault: Path) -> Made:
     return backup(project, vault)
 
 
-def frames(made: Made) -> list[dict[str, Any]]:
-    return [line for line in made.index if "offset" in line]
-
-
-def flip(archive: Path, at: int) -> None:
+def damage(archive: Path, at: int) -> None:
     tool("chattr", "-i", archive)
-    with archive.open("r+b") as stream:
-        stream.seek(at)
-        byte = stream.read(1)[0]
-        stream.seek(at)
-        stream.write(bytes([byte ^ 1]))
+    flip(archive, at)
 
 
 @pytest.fixture(autouse=True)
@@ -66,13 +57,13 @@ def assert_refused(vault: Path, project: Path, state_id: str, where: Path) -> No
 @pytest.mark.parametrize("place", [0, 1, 2, -2, -1])
 def test_of_each_frame(made: Made, project: Path, vault: Path, place: int) -> None:
     (project / "README.md").unlink()
-    frame = frames(made)[place]
-    flip(made.archive, frame["offset"] + frame["length"] // 2)
+    frame = made.frames[place]
+    damage(made.archive, frame["offset"] + frame["length"] // 2)
     assert_refused(vault, project, made.id, made.archive)
 
 
 def test_where_nothing_differs_from_the_project(made: Made, project: Path, vault: Path) -> None:
-    flip(made.archive, made.archive.stat().st_size - 1)
+    damage(made.archive, made.archive.stat().st_size - 1)
     assert_refused(vault, project, made.id, made.archive)
 
 
@@ -97,7 +88,7 @@ def test_of_what_a_checkpoint_takes_the_place_of(made: Made, project: Path, vaul
     (project / "data.bin").write_bytes(b"newer")
     saved = save(BackupSettings(project=str(project), vault=str(vault)))
     own = made.entries["data.bin"]["frame"]
-    (frame,) = (one for one in frames(made) if one["frame"] == own)
-    flip(made.archive, frame["offset"] + 1000)
+    (frame,) = (one for one in made.frames if one["frame"] == own)
+    damage(made.archive, frame["offset"] + 1000)
     (project / "README.md").unlink()
     assert_refused(vault, project, saved["id"], made.archive)

@@ -443,7 +443,7 @@ def test_archives_do_not_crumble(tmp_path: Path, vault: Path) -> None:
         victim = dice.choice(sorted((top / "d0").iterdir()))
         victim.unlink()
         fill(bytes(top / "d2" / f"file{dice.randrange(600):04}-{day}"), 12000, seed=day + 1)
-    sizes = [line["size"] for line in made.index if "offset" in line][:-1]
+    sizes = [frame["size"] for frame in made.frames][:-1]
     assert made.report["reused"]["frames"] > 0
     assert len(sizes) <= 2 * sum(sizes) / MIB + 2
     assert max(sizes) < 3 * MIB
